@@ -1,0 +1,1 @@
+"""The task engine: actors on four priority tiers, and the services that they call."""

@@ -1,0 +1,106 @@
+"""The engine's errors, split by what the caller does next.
+
+::
+
+    EngineError
+    ├── BootFailed              one line for a person, then exit code 1
+    ├── InvalidCommand          the arguments name nothing that can be acted on: dead letter
+    └── PlatformError           a platform, or the road to it, said no
+        ├── NotSent             no byte of the request left: retry later
+        ├── OutcomeUnknown      it may have happened: only reads may decide
+        └── Refused             the platform answered, nothing became visible
+            ├── RetryLater      transient: retry with back-off
+            ├── NotReady        the container is still being made: poll on
+            ├── ContainerGone   prepare a new container
+            ├── Throttled       wait; attempts are not burnt
+            ├── ReconnectNeeded the account's token or permission is gone: a person reconnects
+            ├── AccountStopped  the platform blocks the account: a person looks
+            └── InputInvalid    the post itself is wrong: fix it
+"""
+
+from typing import Any
+
+
+class EngineError(Exception):
+    """Root of everything the engine raises on purpose."""
+
+
+class BootFailed(EngineError):
+    """The process cannot start; the message is one line and says what to do."""
+
+
+class InvalidCommand(EngineError):
+    """The arguments of a command name nothing that can be acted on; a retry cannot help."""
+
+
+class PlatformError(EngineError):
+    """A call to a platform did not give what was asked.
+
+    Args:
+        message: for a person; never holds a token.
+        code: the platform's own code, such as ``"9007/2207027"``, or a word of ours.
+        evidence: what was seen (status, headers that matter, the platform's trace id).
+    """
+
+    def __init__(self, message: str, *, code: str, evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.evidence = evidence or {}
+
+
+class NotSent(PlatformError):
+    """No byte of the request left this machine, so nothing can have happened."""
+
+
+class OutcomeUnknown(PlatformError):
+    """The request may have been carried out: timeout, cut connection, 5xx, unreadable answer."""
+
+
+class Refused(PlatformError):
+    """The platform answered, and by its own contract nothing became visible."""
+
+
+class RetryLater(Refused):
+    """A transient fault."""
+
+
+class NotReady(Refused):
+    """The container is still being processed."""
+
+
+class ContainerGone(Refused):
+    """The container expired, failed or is unknown; a new one is needed."""
+
+
+class Throttled(Refused):
+    """Too many calls.
+
+    Args:
+        retry_after_s: seconds until the platform lets us in again, as far as it said.
+        scope: ``account`` or ``app``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        retry_after_s: float,
+        scope: str = "account",
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, evidence=evidence)
+        self.retry_after_s = retry_after_s
+        self.scope = scope
+
+
+class ReconnectNeeded(Refused):
+    """The token is dead or lacks a permission; only the account's owner can mend it."""
+
+
+class AccountStopped(Refused):
+    """The platform restricts the account; every further call makes it worse."""
+
+
+class InputInvalid(Refused):
+    """The post breaks a rule of the platform; it has to be changed."""

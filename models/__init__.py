@@ -1,0 +1,1 @@
+"""The contract between processes: rows, events, names of channels. Imports nothing of ours."""

@@ -1,0 +1,117 @@
+"""Platform accounts and the sealing of their OAuth tokens.
+
+A token exists in three forms only: sealed bytes in the row, an :class:`AccessToken` in memory,
+and the ``Authorization`` header of a request. No form prints itself.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import LargeBinary, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
+
+
+class Platform(StrEnum):
+    """Where a post can go."""
+
+    INSTAGRAM = "instagram"
+    FACEBOOK = "facebook"
+    THREADS = "threads"
+    YOUTUBE = "youtube"
+
+
+class AccountStatus(StrEnum):
+    """Whether the account may be used; ``reconnect`` and ``stopped`` need a person."""
+
+    ACTIVE = "active"
+    RECONNECT = "reconnect"
+    STOPPED = "stopped"
+
+
+class PlatformAccount(SQLModel, table=True):
+    """One connected account of a client on one platform."""
+
+    __tablename__ = "platform_accounts"
+    __table_args__ = (
+        one_of("platform", Platform),
+        one_of("status", AccountStatus),
+        UniqueConstraint("platform", "platform_user_id"),
+    )
+
+    id: int | None = primary_key()
+    client_id: int = foreign_key("clients.id", index=True)
+    platform: Platform = Field(sa_type=Text)
+    platform_user_id: str = Field(sa_type=Text)
+    username: str = Field(sa_type=Text)
+    status: AccountStatus = Field(default=AccountStatus.ACTIVE, sa_type=Text)
+    stopped_reason: str | None = Field(default=None, sa_type=Text)
+    sealed_token: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    token_expires_at: Timestamp = utc()
+    created_at: Timestamp = utc(server_default="now()")
+
+
+class AccessToken:
+    """A secret that shows itself only when asked by :meth:`reveal`."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def reveal(self) -> str:
+        """The bare token, for a request's header and nothing else."""
+        return self._secret
+
+    def __repr__(self) -> str:
+        return "AccessToken(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("an access token is never pickled")
+
+
+class TokenUnreadable(Exception):
+    """No key of ours opens this sealed token: it was sealed by a key that is gone, or damaged."""
+
+
+class TokenVault:
+    """Seals and opens tokens with the first of several keys; the others still open older seals.
+
+    Args:
+        keys: url-safe base64 Fernet keys, newest first; at least one.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys:
+            raise ValueError("a token vault needs at least one key")
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def seal(self, token: AccessToken) -> bytes:
+        """Encrypt under the newest key."""
+        return self._fernet.encrypt(token.reveal().encode())
+
+    def open(self, sealed: bytes) -> AccessToken:
+        """Decrypt under whichever key sealed it.
+
+        Raises:
+            TokenUnreadable: no key fits. Nothing of the token is in the message.
+        """
+        try:
+            return AccessToken(self._fernet.decrypt(sealed).decode())
+        except InvalidToken:
+            raise TokenUnreadable("sealed token does not open with any configured key") from None
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """Move a seal to the newest key, keeping its time stamp.
+
+        Raises:
+            TokenUnreadable: no key fits.
+        """
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken:
+            raise TokenUnreadable("sealed token does not open with any configured key") from None

@@ -1,0 +1,35 @@
+"""Notifications: what a user should know, kept until it is read."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
+
+
+class Priority(StrEnum):
+    """How loudly the browser should say it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class Notification(SQLModel, table=True):
+    """One notice to one user; ``reference`` is ``{"kind": …, "id": …}`` or null."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (one_of("priority", Priority),)
+
+    id: int | None = primary_key()
+    user_id: int = foreign_key("users.id", index=True)
+    title: str = Field(sa_type=Text)
+    message: str = Field(sa_type=Text)
+    priority: Priority = Field(default=Priority.NORMAL, sa_type=Text)
+    reference: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    read_at: Timestamp = utc()
+    created_at: Timestamp = utc(server_default="now()")

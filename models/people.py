@@ -1,0 +1,49 @@
+"""Who works here: users, the agency's clients, and which users serve which client."""
+
+from enum import StrEnum
+
+from sqlalchemy import Text
+from sqlmodel import Field, SQLModel
+
+from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
+
+
+class Role(StrEnum):
+    """What a user may do; carried in the token's ``roles`` claim."""
+
+    ADMIN = "admin"
+    MANAGER = "manager"
+    OPERATOR = "operator"
+    CLIENT = "client"
+
+
+class User(SQLModel, table=True):
+    """A person who signs in: the agency's staff, or a client's own people."""
+
+    __tablename__ = "users"
+    __table_args__ = (one_of("role", Role),)
+
+    id: int | None = primary_key()
+    email: str = Field(unique=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    role: Role = Field(sa_type=Text)
+    created_at: Timestamp = utc(server_default="now()")
+
+
+class Client(SQLModel, table=True):
+    """A brand that the agency speaks for; the tenant boundary of everything below it."""
+
+    __tablename__ = "clients"
+
+    id: int | None = primary_key()
+    name: str = Field(unique=True, sa_type=Text)
+    created_at: Timestamp = utc(server_default="now()")
+
+
+class ClientMember(SQLModel, table=True):
+    """A user assigned to a client."""
+
+    __tablename__ = "client_members"
+
+    client_id: int = foreign_key("clients.id", primary_key=True)
+    user_id: int = foreign_key("users.id", primary_key=True, index=True)

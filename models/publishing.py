@@ -1,0 +1,131 @@
+"""The publishing log (one row per content and account), its attempts, and the allowed steps.
+
+``docs/state_machine.md`` draws the steps. The rules that make "one intent, one post" true:
+an attempt is committed before a call that a person could see; what is unknown afterwards is
+``in_doubt`` and only reads of the platform leave that state; every write after a claim carries
+the lease's number.
+"""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
+
+
+class PublishingStatus(StrEnum):
+    """Where one post is on its way."""
+
+    PENDING = "pending"
+    STAGED = "staged"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+    CANCELLED = "cancelled"
+
+
+_S = PublishingStatus
+
+STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
+    {
+        (_S.PENDING, _S.STAGED),  # the container is ready, invisible
+        (_S.PENDING, _S.FAILED),  # refused for good before anything could be seen
+        (_S.PENDING, _S.CANCELLED),
+        (_S.STAGED, _S.PENDING),  # edited, or the container expired: prepare anew
+        (_S.STAGED, _S.SENDING),  # the attempt is committed; the call follows
+        (_S.STAGED, _S.FAILED),
+        (_S.STAGED, _S.CANCELLED),
+        (_S.CANCELLED, _S.PENDING),  # approved again
+        (_S.SENDING, _S.SUCCESS),
+        (_S.SENDING, _S.FAILED),  # the platform refused for good
+        (_S.SENDING, _S.STAGED),  # provably nothing was published: retry later
+        (_S.SENDING, _S.PENDING),  # the same, and the container is no longer usable
+        (_S.SENDING, _S.IN_DOUBT),  # no one knows
+        (_S.IN_DOUBT, _S.SUCCESS),  # exactly one live post matches
+        (_S.IN_DOUBT, _S.STAGED),  # reads say it is not live: the same container may be sent
+        (_S.IN_DOUBT, _S.PENDING),  # reads say it is not live, and the container is gone
+        (_S.IN_DOUBT, _S.FAILED),
+        (_S.IN_DOUBT, _S.NEEDS_PERSON),  # several match, or no read can decide
+    }
+)
+TERMINAL: Final = frozenset({_S.SUCCESS, _S.FAILED, _S.NEEDS_PERSON})
+
+
+def is_allowed(before: PublishingStatus, after: PublishingStatus) -> bool:
+    """Whether the life cycle has this step."""
+    return (before, after) in STEPS
+
+
+class PublishingLog(SQLModel, table=True):
+    """One post: one content on one account.
+
+    ``act_at`` is when somebody has to do something next: prepare, send, look, or try again.
+    ``lease_number`` grows with every claim; a write that carries an older one changes nothing.
+    """
+
+    __tablename__ = "publishing_logs"
+    __table_args__ = (
+        one_of("status", PublishingStatus),
+        UniqueConstraint("content_id", "platform_account_id"),
+        Index(
+            "publishing_logs_open",
+            "act_at",
+            postgresql_where=text("status IN ('pending', 'staged', 'sending', 'in_doubt')"),
+        ),
+    )
+
+    id: int | None = primary_key()
+    content_id: int = foreign_key("contents.id")
+    platform_account_id: int = foreign_key("platform_accounts.id", index=True)
+    status: PublishingStatus = Field(default=PublishingStatus.PENDING, sa_type=Text)
+    due_at: Timestamp = utc(server_default="now()")
+    act_at: Timestamp = utc(server_default="now()")
+    is_late: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    revision: int | None = Field(default=None, sa_type=BigInteger)
+    container_id: str | None = Field(default=None, sa_type=Text)
+    container_expires_at: Timestamp = utc()
+    payload_hash: str | None = Field(default=None, sa_type=Text)
+    retry_count: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
+    sent_at: Timestamp = utc()
+    lease_owner: str | None = Field(default=None, sa_type=Text)
+    lease_number: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    lease_expires_at: Timestamp = utc()
+    platform_post_id: str | None = Field(default=None, sa_type=Text)
+    platform_post_url: str | None = Field(default=None, sa_type=Text)
+    error_code: str | None = Field(default=None, sa_type=Text)
+    error_message: str | None = Field(default=None, sa_type=Text)
+    trace_id: str = Field(sa_type=Text)
+    created_at: Timestamp = utc(server_default="now()")
+    updated_at: Timestamp = utc(server_default="now()")
+
+
+class PublishingAttempt(SQLModel, table=True):
+    """The write-ahead ledger: what was about to be called, and what came of it.
+
+    ``outcome`` is null while nobody knows; ``accepted``, ``refused``, ``not_sent`` or ``unknown``
+    afterwards. Rows are never deleted and never lose a value.
+    """
+
+    __tablename__ = "publishing_attempts"
+    __table_args__ = (UniqueConstraint("publishing_log_id", "number"),)
+
+    id: int | None = primary_key()
+    publishing_log_id: int = foreign_key("publishing_logs.id")
+    number: int = Field(sa_type=Integer)
+    lease_number: int = Field(sa_type=BigInteger)
+    call: str = Field(sa_type=Text)
+    payload_hash: str | None = Field(default=None, sa_type=Text)
+    is_visible: bool
+    started_at: Timestamp = utc(server_default="now()")
+    finished_at: Timestamp = utc()
+    outcome: str | None = Field(default=None, sa_type=Text)
+    evidence: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
+    )

@@ -1,0 +1,1 @@
+"""When: one line per job."""

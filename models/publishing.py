@@ -41,6 +41,7 @@ STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
         (_S.STAGED, _S.FAILED),
         (_S.STAGED, _S.CANCELLED),
         (_S.CANCELLED, _S.PENDING),  # approved again
+        (_S.FAILED, _S.PENDING),  # changed and approved again, or asked for again by a person
         (_S.SENDING, _S.SUCCESS),
         (_S.SENDING, _S.FAILED),  # the platform refused for good
         (_S.SENDING, _S.STAGED),  # provably nothing was published: retry later

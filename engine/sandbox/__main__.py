@@ -1,0 +1,109 @@
+"""``python -m engine.sandbox``: start the platform double and say where it listens."""
+
+import argparse
+import os
+import socket
+import sys
+
+import uvicorn
+
+from engine.sandbox.app import Sandbox
+from engine.sandbox.switches import Switches
+from engine.sandbox.wire import WireProtocol
+
+EXAMPLE = """
+example:
+  python -m engine.sandbox --port 8090 --answer-ms 20
+  then set SNS_INSTAGRAM_BASE_URL=http://127.0.0.1:8090/v25.0
+  An account exists as soon as it is used: the token of 17841400000000001
+  is sandbox-token-17841400000000001. GET /sandbox/truth lists what is public,
+  POST /sandbox/faults makes calls go wrong, POST /sandbox/reset begins anew.
+
+Every option may come from the environment instead: SNS_SANDBOX_PORT, SNS_SANDBOX_ANSWER_MS, ...
+"""
+
+
+class AnnouncedServer(uvicorn.Server):
+    """A server that prints its address once it takes connections."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so on stderr in one line."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            sys.stderr.write(f"sandbox listening on http://{host}:{port}\n")
+            sys.stderr.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    given = _parser().parse_args(arguments)
+    switches = Switches(
+        answer_ms=given.answer_ms,
+        container_ready_s=given.container_ready_s,
+        fetch_media=given.fetch_media,
+        auto_accounts=given.auto_accounts,
+        publish_quota=given.publish_quota,
+    )
+    listener = socket.socket(socket.AF_INET6 if ":" in given.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((given.host, given.port))
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {given.host}:{given.port}: {error.strerror}\n")
+        return 1
+    config = uvicorn.Config(
+        Sandbox(switches),
+        http=WireProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,  # it would print tokens given in a query
+        server_header=False,
+        timeout_keep_alive=given.idle_s,
+        timeout_graceful_shutdown=1,  # stalled requests never end by themselves
+    )
+    AnnouncedServer(config).run(sockets=[listener])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.sandbox",
+        description="Imitates the platforms over real HTTP, with everything in memory.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def option(name: str, kind: type, default: object, text: str) -> None:
+        value = os.environ.get("SNS_SANDBOX_" + name.upper().replace("-", "_"))
+        parser.add_argument(
+            f"--{name}",
+            type=kind,
+            default=default if value is None else value,
+            help=f"{text} (default: {default})",
+        )
+
+    def switch(name: str, text: str) -> None:
+        value = os.environ.get("SNS_SANDBOX_" + name.upper().replace("-", "_"), "1")
+        parser.add_argument(
+            f"--{name}",
+            action=argparse.BooleanOptionalAction,
+            default=value.lower() not in ("0", "false", "no", "off"),
+            help=text,
+        )
+
+    option("host", str, "127.0.0.1", "address to listen on")
+    option("port", int, 8090, "port to listen on; 0 takes a free one")
+    option("answer-ms", float, 0.0, "milliseconds from carrying out a request to its answer")
+    option("container-ready-s", float, 0.3, "seconds until a container is ready")
+    option("publish-quota", int, 100, "posts of one account in a rolling day")
+    option("idle-s", int, 75, "seconds until an idle connection is closed")
+    switch("fetch-media", "fetch and check the pictures, as the platform does")
+    switch("auto-accounts", "let an account exist as soon as its sandbox token is used")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

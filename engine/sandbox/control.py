@@ -1,0 +1,185 @@
+"""The sandbox's own endpoints under ``/sandbox``, outside every imitated path."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from engine.sandbox.pictures import jpeg
+from engine.sandbox.state import AUTO_TOKEN, Account, World
+from engine.sandbox.truth import seen_requests, visible_posts
+
+
+class Control:
+    """Reads and changes the present world.
+
+    Args:
+        world: gives the present world.
+        reset: puts a new one in its place.
+    """
+
+    def __init__(self, world: Callable[[], World], reset: Callable[[], None]) -> None:
+        self._world = world
+        self._reset = reset
+
+    def routes(self) -> list[Route]:
+        """Where everything is."""
+        return [
+            Route("/sandbox/accounts", self.list_accounts, methods=["GET"]),
+            Route("/sandbox/accounts", self.add_account, methods=["POST"]),
+            Route("/sandbox/accounts/{id}/token", self.change_token, methods=["POST"]),
+            Route("/sandbox/clock", self.read_clock, methods=["GET"]),
+            Route("/sandbox/clock", self.change_clock, methods=["POST"]),
+            Route("/sandbox/switches", self.read_switches, methods=["GET"]),
+            Route("/sandbox/switches", self.change_switches, methods=["POST"]),
+            Route("/sandbox/faults", self.read_faults, methods=["GET"]),
+            Route("/sandbox/faults", self.add_fault, methods=["POST"]),
+            Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
+            Route("/sandbox/truth", self.read_truth, methods=["GET"]),
+            Route("/sandbox/requests", self.read_requests, methods=["GET"]),
+            Route("/sandbox/reset", self.reset, methods=["POST"]),
+            Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
+        ]
+
+    async def list_accounts(self, request: Request) -> Response:
+        """Every account, without tokens."""
+        return _json([_listed(account) for account in self._world().accounts.values()])
+
+    async def add_account(self, request: Request) -> Response:
+        """``{"id", "username"?, "token"?}``; without a token it gets ``sandbox-token-<id>``."""
+        given = await _object(request, {"id", "username", "token"})
+        account_id = _text(given, "id")
+        account = self._world().add_account(
+            account_id,
+            _text(given, "username", f"account_{account_id}"),
+            _text(given, "token", f"{AUTO_TOKEN}{account_id}"),
+        )
+        return _json(_listed(account), 201)
+
+    async def change_token(self, request: Request) -> Response:
+        """``{"subcode"?: 190's subcode or null, "expires_at"?: unix seconds or null}``."""
+        given = await _object(request, {"subcode", "expires_at"})
+        account = self._world().accounts.get(request.path_params["id"])
+        if account is None:
+            raise ValueError("no such account; POST /sandbox/accounts makes one")
+        if "subcode" in given:
+            account.token_subcode = None if given["subcode"] is None else int(given["subcode"])
+        if "expires_at" in given:
+            instant = given["expires_at"]
+            account.token_expires_at = None if instant is None else float(instant)
+        return _json(_listed(account))
+
+    async def read_clock(self, request: Request) -> Response:
+        """``{"now": unix seconds, "is_frozen"}``."""
+        clock = self._world().clock
+        return _json({"now": clock.now(), "is_frozen": clock.is_frozen})
+
+    async def change_clock(self, request: Request) -> Response:
+        """``{"freeze"?: bool, "set"?: unix seconds, "advance_s"?}``, in this order."""
+        given = await _object(request, {"freeze", "set", "advance_s"})
+        clock = self._world().clock
+        if "freeze" in given:
+            if given["freeze"]:
+                clock.freeze()
+            else:
+                clock.run()
+        if "set" in given:
+            clock.set(float(given["set"]))
+        if "advance_s" in given:
+            clock.advance(float(given["advance_s"]))
+        return await self.read_clock(request)
+
+    async def read_switches(self, request: Request) -> Response:
+        """Every switch and its value."""
+        return _json(asdict(self._world().switches))
+
+    async def change_switches(self, request: Request) -> Response:
+        """Some switches and their new values; the rest stay."""
+        world = self._world()
+        world.switches = world.switches.changed(await _object(request))
+        return await self.read_switches(request)
+
+    async def read_faults(self, request: Request) -> Response:
+        """``{"planned": […], "applied": […]}``."""
+        faults = self._world().faults
+        return _json({"planned": faults.listed(), "applied": list(faults.applied)})
+
+    async def add_fault(self, request: Request) -> Response:
+        """Plan one fault; the fields are those of ``engine.sandbox.faults.Fault``."""
+        fault = self._world().faults.add(await _object(request))
+        return _json({"id": fault.id}, 201)
+
+    async def clear_faults(self, request: Request) -> Response:
+        """Drop the plan."""
+        self._world().faults.clear()
+        return Response(status_code=204)
+
+    async def read_truth(self, request: Request) -> Response:
+        """``?account=&since=`` → ``{"posts": […], "requests": [publish requests]}``."""
+        query = request.query_params
+        account = query.get("account")
+        world = self._world()
+        return _json(
+            {
+                "posts": visible_posts(world, account, float(query.get("since", 0))),
+                "requests": seen_requests(world, None, account, "publish"),
+            }
+        )
+
+    async def read_requests(self, request: Request) -> Response:
+        """``?path=&account=&call=`` → ``{"requests": […]}``; ``path`` is any part of the path."""
+        query = request.query_params
+        return _json(
+            {
+                "requests": seen_requests(
+                    self._world(), query.get("path"), query.get("account"), query.get("call")
+                )
+            }
+        )
+
+    async def reset(self, request: Request) -> Response:
+        """Begin anew: nothing known, real time, the switches of the command line."""
+        self._reset()
+        return Response(status_code=204)
+
+    async def read_picture(self, request: Request) -> Response:
+        """A JPEG of the asked size."""
+        path = request.path_params
+        return Response(jpeg(path["width"], path["height"], path["seed"]), media_type="image/jpeg")
+
+
+def _listed(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "username": account.username,
+        "token_expires_at": account.token_expires_at,
+        "token_subcode": account.token_subcode,
+        "posts": len(account.posts),
+    }
+
+
+async def _object(request: Request, known: set[str] | None = None) -> dict[str, Any]:
+    try:
+        given = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"the body is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ValueError("the body is a JSON object")
+    if known is not None and (strange := sorted(set(given) - known)):
+        raise ValueError(f"no such field: {', '.join(strange)}; there are: {sorted(known)}")
+    return given
+
+
+def _text(given: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is a string that is not empty")
+    return value
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")

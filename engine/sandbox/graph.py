@@ -1,0 +1,309 @@
+"""What every Graph API surface shares: parameters, tokens, usage headers, faults, answers."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter
+from starlette.types import Receive, Scope, Send
+
+from engine.sandbox.faults import Fault
+from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.state import DAY_S, Account, SeenRequest, World
+from engine.sandbox.wire import Wire, wire_of
+
+VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
+BODY_LIMIT: Final = 1024 * 1024  # bytes; a publishing request is far smaller
+JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
+HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+
+
+@dataclass(slots=True)
+class GraphRequest:
+    """One request that got as far as being carried out."""
+
+    world: World
+    node: str
+    parameters: dict[str, str]
+    account: Account
+    seen: SeenRequest
+    base_url: str
+    is_repeat: bool = False  # the platform itself does it a second time
+
+    def fields(self, default: str = "id") -> list[str]:
+        """The names asked for in ``fields``."""
+        return [name for name in self.parameters.get("fields", default).split(",") if name]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the platform's interface: its name and what carries it out."""
+
+    name: str
+    act: Callable[[GraphRequest], Awaitable[dict[str, Any]]]
+    concerns_account: bool = False  # the node is the account, so the token must be the account's
+
+
+Router = Callable[[World, str, tuple[str, ...]], Call | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class GraphSurface:
+    """The ASGI application for ``/vNN.0/…``.
+
+    Args:
+        world: gives the present world; a reset puts another in its place.
+        route: finds the call for a method and the path's segments after the version.
+        registry: where the counters live.
+    """
+
+    def __init__(
+        self, world: Callable[[], World], route: Router, registry: CollectorRegistry
+    ) -> None:
+        self._world = world
+        self._route = route
+        self._answers = Counter(
+            "sandbox_answers", "Answers given", ["call", "status"], registry=registry
+        )
+        self._faults = Counter("sandbox_faults", "Faults applied", ["answer"], registry=registry)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request from its first byte to its answer, or to its planned misfortune."""
+        world = self._world()
+        wire = wire_of(scope)
+        method: str = scope["method"]
+        segments = tuple(scope["path"].split("/")[2:])
+        path = "/" + "/".join(segments)
+        call = self._route(world, method, segments)
+        name = call.name if call else "unknown"
+        number = world.number()
+        seen = SeenRequest(
+            id=f"A{number:010d}",
+            method=method,
+            path=path,
+            call=name,
+            account=world.owner_of(segments[0]),
+            arrived_at=wire.arrived_at,
+        )
+        world.requests.append(seen)
+        parameters, token = await _read_parameters(scope, receive)
+
+        async def carry_out(is_repeat: bool = False) -> Answer:
+            return await self._carry_out(
+                world, call, segments[0], parameters, token, seen, _base_url(scope), is_repeat
+            )
+
+        fault = world.faults.take(method, path, name, seen.account)
+        if fault is None:
+            answer = await carry_out()
+            if world.switches.answer_ms:
+                await asyncio.sleep(world.switches.answer_ms / 1000)
+            await self._send(answer, seen, send)
+        else:
+            world.faults.record(fault, seen.id, path)
+            self._faults.labels(fault.answer).inc()
+            seen.fault = fault.id
+            await self._misbehave(fault, carry_out, wire, seen, receive, send)
+
+    async def _carry_out(
+        self,
+        world: World,
+        call: Call | None,
+        node: str,
+        parameters: dict[str, str],
+        token: str | None,
+        seen: SeenRequest,
+        base_url: str,
+        is_repeat: bool,
+    ) -> Answer:
+        headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
+        try:
+            account = _authenticate(world, token, parameters)
+            if call is None:
+                raise GraphError(100, message=f"Unsupported {seen.method.lower()} request")
+            if call.concerns_account and account.id != node:
+                raise GraphError(190)
+            seen.account = account.id
+            _spend_a_call(world, account, headers)
+            request = GraphRequest(world, node, parameters, account, seen, base_url, is_repeat)
+            return Answer(200, orjson.dumps(await call.act(request)), headers)
+        except GraphError as error:
+            return Answer(error.status, error.body(seen.id), headers)
+
+    async def _misbehave(
+        self,
+        fault: Fault,
+        carry_out: Callable[[bool], Awaitable[Answer]],
+        wire: Wire,
+        seen: SeenRequest,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        await asyncio.sleep(fault.delay_before_s)
+        answer = Answer(200, b"", [JSON])
+        for turn in range(fault.carry_out):
+            repeated = await carry_out(turn > 0)
+            answer = answer if turn else repeated
+        await asyncio.sleep(fault.delay_after_s)
+        match fault.answer:
+            case "normal":
+                await self._send(answer, seen, send)
+            case "close":
+                wire.close()
+                await _gone(receive)
+            case "reset":
+                wire.reset()
+                await _gone(receive)
+            case "stall":
+                await _gone(receive)
+            case "error":
+                error = GraphError(
+                    fault.code, fault.subcode, message=fault.message, status=fault.status
+                )
+                answer = Answer(error.status, error.body(seen.id), [JSON])
+                await self._send(answer, seen, send)
+            case "html":
+                status = fault.status or 502
+                page = f"<html><head><title>{status}</title></head><body>Bad Gateway</body></html>"
+                await self._send(Answer(status, page.encode(), [HTML]), seen, send)
+            case "wrong_json":
+                await self._send(Answer(fault.status or 200, b'{"ok":1}', [JSON]), seen, send)
+            case "truncated":
+                await _send_head(answer, send)
+                half = answer.body[: len(answer.body) // 2]
+                await send({"type": "http.response.body", "body": half, "more_body": True})
+                wire.close()
+                await _gone(receive)
+
+    async def _send(self, answer: Answer, seen: SeenRequest, send: Send) -> None:
+        seen.status = answer.status
+        self._answers.labels(seen.call, answer.status).inc()
+        await _send_head(answer, send)
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_head(answer: Answer, send: Send) -> None:
+    length = (b"content-length", str(len(answer.body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [*answer.headers, length],
+        }
+    )
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the connection has ended; only then may an application leave unanswered."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _base_url(scope: Scope) -> str:
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return f"{scope['scheme']}://{host.decode('latin-1')}"
+
+
+async def _read_parameters(scope: Scope, receive: Receive) -> tuple[dict[str, str], str | None]:
+    """Parameters from query and body together, and the token from wherever it came."""
+    parameters = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    token = content_type = None
+    for name, value in scope["headers"]:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            token = value[7:].strip().decode("latin-1")
+        elif name == b"content-type":
+            content_type = value
+    if scope["method"] == "POST":
+        body = b""
+        is_whole = False
+        while not is_whole and len(body) <= BODY_LIMIT:
+            message = await receive()
+            body += message.get("body", b"")
+            is_whole = not message.get("more_body", False)
+        if content_type and content_type.startswith(b"application/json"):
+            parameters.update(_from_json(body))
+        else:
+            parameters.update(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    given = parameters.pop("access_token", None)
+    return parameters, token or given
+
+
+def _from_json(body: bytes) -> dict[str, str]:
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {
+        name: value if isinstance(value, str) else orjson.dumps(value).decode()
+        for name, value in values.items()
+    }
+
+
+def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:
+    account = world.account_of(token) if token else None
+    if account is None:
+        raise GraphError(190)
+    if account.token_subcode is not None:
+        raise GraphError(190, account.token_subcode)
+    if account.token_expires_at is not None and world.clock.now() >= account.token_expires_at:
+        raise GraphError(190, 463)
+    secret = world.switches.app_secret
+    if secret is not None:
+        proof = hmac.new(secret.encode(), account.token.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(proof, parameters.get("appsecret_proof", "")):
+            raise GraphError(
+                100, message="Invalid appsecret_proof provided in the API argument", status=400
+            )
+    return account
+
+
+def _spend_a_call(world: World, account: Account, headers: list[tuple[bytes, bytes]]) -> None:
+    """Count the call, report usage in the headers, and refuse when the budget is spent.
+
+    Source: https://developers.facebook.com/docs/graph-api/overview/rate-limiting,
+    read 2026-11-23.
+    """
+    switches = world.switches
+    now = world.clock.now()
+    percent = wait_minutes = 0
+    if switches.call_budget is not None:
+        used = account.calls_used(now)
+        percent = 100 * used // max(1, switches.call_budget)
+        if used >= switches.call_budget:
+            oldest = account.called_at[0] if account.called_at else now
+            wait_minutes = max(1, round((oldest + DAY_S - now) / 60))
+        else:
+            account.called_at.append(now)
+    app = switches.app_usage_percent
+    headers.append(
+        (
+            b"x-app-usage",
+            b'{"call_count":%d,"total_cputime":%d,"total_time":%d}' % (app, app, app),
+        )
+    )
+    headers.append(
+        (
+            b"x-business-use-case-usage",
+            b'{"%s":[{"type":"instagram","call_count":%d,"total_cputime":%d,"total_time":%d,'
+            b'"estimated_time_to_regain_access":%d}]}'
+            % (account.id.encode(), percent, percent, percent, wait_minutes),
+        )
+    )
+    if wait_minutes:
+        raise GraphError(80002)

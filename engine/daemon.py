@@ -108,9 +108,7 @@ def run(jobs: Sequence[Job]) -> int:
         if unknown:
             raise BootFailed(f"the schedule names actors that do not exist: {', '.join(unknown)}")
         settings = Settings.load()
-        configure_logs(
-            format_=settings.log_format, level=settings.log_level, process="scheduler"
-        )
+        configure_logs(format_=settings.log_format, level=settings.log_level, process="scheduler")
         serve_metrics(settings.metrics_host, settings.metrics_port_scheduler)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(settings, jobs))

@@ -209,7 +209,7 @@ _current: Runtime | None = None
 
 def use(runtime: Runtime | None) -> None:
     """Make ``runtime`` the one that this process's actors work with."""
-    global _current  # noqa: PLW0603  # actors are called by dramatiq, which hands nothing in
+    global _current  # actors are called by dramatiq, which hands nothing in
     _current = runtime
 
 

@@ -7,6 +7,7 @@ stops.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -83,7 +84,7 @@ class Resources(Middleware):
         runtime.use(None)
 
 
-def _give_up(error: BootFailed) -> None:
+def _give_up(error: BootFailed) -> NoReturn:
     # SystemExit passes dramatiq's "log and go on" for faults in middleware.
     sys.stderr.write(f"cannot start: {error}\n")
     sys.stderr.flush()

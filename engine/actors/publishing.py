@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import dramatiq
 from pydantic import Field, validate_call
 
 from engine import runtime
@@ -12,7 +13,7 @@ from engine.services import scanning
 RowId = Annotated[int, Field(gt=0, lt=2**63)]
 
 
-@critical.actor(max_retries=3, min_backoff=30_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=30_000)
 @validate_call
 async def scan_scheduled_posts() -> None:
     """Arm every approved content that is due within the look-ahead; sent at its second."""
@@ -25,7 +26,7 @@ async def scan_scheduled_posts() -> None:
     )
 
 
-@critical.actor(max_retries=3, min_backoff=30_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=30_000)
 @validate_call
 async def publish_to_platform(content_id: RowId, platform_account_id: RowId) -> None:
     """Publish one approved content on one account now, once, however often this is sent.

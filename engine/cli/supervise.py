@@ -112,9 +112,7 @@ class Supervisor:
 
     def _rpc(self) -> Any:
         # One proxy per call: its connection would otherwise go stale when the supervisor restarts.
-        transport = SupervisorTransport(
-            serverurl=f"unix://{self._folder.run / 'supervisor.sock'}"
-        )
+        transport = SupervisorTransport(serverurl=f"unix://{self._folder.run / 'supervisor.sock'}")
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 

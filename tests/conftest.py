@@ -48,6 +48,22 @@ def redis_url(valkey: ValkeyServer) -> str:
 
 
 @pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[RunningSandbox]:
+    """One platform double for the session; a fault inside it fails the run."""
+    running = RunningSandbox()
+    yield running
+    said = running.stop()
+    assert said == "", f"the sandbox complained:\n{said}"
+
+
+@pytest.fixture
+def sandbox(sandbox_process: RunningSandbox) -> RunningSandbox:
+    """The platform double in its first state."""
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One PostgreSQL for the session; it ends with the test run, however that ends."""
     folder = Path(tempfile.mkdtemp(prefix="sns-postgres-", dir="/tmp"))
@@ -87,19 +103,3 @@ def database_url(postgres: Postgres, migrated_template: str) -> Iterator[str]:
     postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
     yield postgres.url(name)
     postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[RunningSandbox]:
-    """One platform double for the session; a fault inside it fails the run."""
-    running = RunningSandbox()
-    yield running
-    said = running.stop()
-    assert said == "", f"the sandbox complained:\n{said}"
-
-
-@pytest.fixture
-def sandbox(sandbox_process: RunningSandbox) -> RunningSandbox:
-    """The platform double in its first state."""
-    sandbox_process.reset()
-    return sandbox_process

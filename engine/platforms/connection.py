@@ -106,9 +106,11 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._reading.feed(data)
-        except httptools.HttpParserError as error:
-            self._answer.set_exception(ConnectionLost(f"not HTTP: {type(error).__name__}"))
-            return
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._reading.answer is None:
+                self._answer.set_exception(ConnectionLost(f"not HTTP: {type(error).__name__}"))
+                return
+            self._reading.is_last = True  # the answer is whole; what follows it is not ours
         if self._reading.answer is not None:
             self._answer.set_result(self._reading.answer)
 

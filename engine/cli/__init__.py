@@ -6,7 +6,7 @@ answers at once.
 
 import typer
 
-from engine.cli import migrate, sandbox, token, up
+from engine.cli import demo, migrate, sandbox, token, up
 from engine.cli.faults import Commands
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up.up)
+app.command()(demo.demo)
 app.command()(token.token)
 app.command(context_settings=sandbox.SETTINGS)(sandbox.sandbox)
 app.command()(migrate.migrate)

@@ -6,7 +6,17 @@ answers at once.
 
 import typer
 
-from engine.cli import demo, migrate, sandbox, token, up
+from engine.cli import (
+    attempts,
+    dead_letters,
+    demo,
+    doctor,
+    migrate,
+    publish,
+    sandbox,
+    token,
+    up,
+)
 from engine.cli.faults import Commands
 
 app = typer.Typer(
@@ -21,6 +31,10 @@ app = typer.Typer(
 )
 app.command()(up.up)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.command()(publish.publish)
+app.command()(attempts.attempts)
+app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
 app.command(context_settings=sandbox.SETTINGS)(sandbox.sandbox)
 app.command()(migrate.migrate)

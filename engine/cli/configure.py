@@ -9,6 +9,7 @@ import typer
 from engine.cli.faults import CommandFailed
 
 if TYPE_CHECKING:
+    from engine.cli.folder import Folder
     from engine.settings import Settings
 
 DataOption = Annotated[
@@ -16,24 +17,29 @@ DataOption = Annotated[
 ]
 
 
-def configure(data: Path) -> "Settings":
-    """Check all settings, and put those of a stack on this machine into our environment.
+def adopt(folder: "Folder") -> None:
+    """Put what the last start on ``folder`` wrote into our environment; what is set stays."""
+    from dotenv import dotenv_values
 
-    What is already set stays. The actors' module reads the environment when it is imported.
+    of_file = dotenv_values(".env")
+    for key, value in folder.settings().items():
+        if key not in of_file:
+            os.environ.setdefault(key, value)
+
+
+def configure(data: Path) -> "Settings":
+    """Check all settings, with those of a stack on this machine.
+
+    They go into the environment, which the actors' module reads when it is imported.
 
     Raises:
         CommandFailed: a setting is missing or bad.
     """
-    from dotenv import dotenv_values
-
     from engine.cli.folder import Folder
     from engine.errors import BootFailed
     from engine.settings import Settings
 
-    of_file = dotenv_values(".env")
-    for key, value in Folder.at(data).settings().items():
-        if key not in of_file:
-            os.environ.setdefault(key, value)
+    adopt(Folder.at(data))
     try:
         return Settings.load()
     except BootFailed as error:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from engine.cli.killing import Victim
     from engine.cli.launch import Stack
 
-SEOUL = ZoneInfo("Asia/Seoul")
 LEAD_S = 8.0  # time to prepare what is due first
 DEADLINE_S = 150.0
 STRAGGLERS_S = 1.5  # a double would come late
@@ -188,6 +186,8 @@ def _print_table(found: "Sequence[Appearance]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from engine.cli.seoul import SEOUL, clock, precise_clock
+
     table = Table(title="Times in Asia/Seoul; the first byte is the platform's own measurement")
     table.add_column("post", justify="right")
     table.add_column("planned")
@@ -198,8 +198,8 @@ def _print_table(found: "Sequence[Appearance]") -> None:
         arrived = None if one.arrived_at is None else datetime.fromtimestamp(one.arrived_at, SEOUL)
         table.add_row(
             str(one.post.content_id),
-            one.post.planned_at.astimezone(SEOUL).strftime("%H:%M:%S"),
-            "–" if arrived is None else arrived.strftime("%H:%M:%S.%f")[:-3],
+            clock(one.post.planned_at),
+            "–" if arrived is None else precise_clock(arrived),
             "–" if one.lateness_ms is None else f"{one.lateness_ms:.1f} ms",
             one.link or "–",
         )

@@ -7,12 +7,12 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from engine.cli.seoul import SEOUL
 from engine.settings import Settings
 from models.accounts import AccessToken, AccountStatus, PlatformAccount, TokenVault
 from models.contents import Content, ContentTarget
@@ -22,7 +22,6 @@ from models.people import Client, ClientMember, Role, User
 from models.publishing import PublishingAttempt, PublishingLog, PublishingStatus
 from models.words import ContentStatus, Platform, Priority
 
-SEOUL = ZoneInfo("Asia/Seoul")
 LOCK = 0x534E5301  # any number that nothing else locks
 
 AUTHOR = "haeun.lee@haneul.example"
@@ -254,6 +253,7 @@ async def _insert_piece(
         status=PublishingStatus.FAILED if piece.failed else PublishingStatus.SUCCESS,
         due_at=due_at,
         act_at=due_at,
+        revision=content.revision,
         sent_at=due_at,
         platform_post_id=None if piece.failed else f"sample-{_id(content)}",
         error_code="reconnect_needed" if piece.failed else None,

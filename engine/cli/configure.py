@@ -23,7 +23,7 @@ def adopt(folder: "Folder") -> None:
 
     of_file = dotenv_values(".env")
     for key, value in folder.settings().items():
-        if key not in of_file:
+        if not of_file.get(key):
             os.environ.setdefault(key, value)
 
 

@@ -155,7 +155,6 @@ class Pong(Frame):
     """The answer to a ``ping``."""
 
     type: Literal["pong"] = "pong"
-    ts: UtcInstant
 
 
 class Ping(Frame):

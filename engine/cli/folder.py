@@ -103,6 +103,17 @@ class Folder:
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Whether a stack runs on this folder now."""
+        try:
+            with (self.root / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
     def secrets(self) -> dict[str, str]:
         """The stack's keys, made when there are none yet."""
         if not self.secrets_file.exists():

@@ -8,9 +8,8 @@ from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-SEOUL = ZoneInfo("Asia/Seoul")
+from engine.cli.seoul import SEOUL, clock
 
 # Said by the columns already, or of no use to somebody who watches.
 QUIET_KEYS = frozenset({"event", "level", "timestamp", "logger", "trace_id", "process", "tier"})
@@ -72,16 +71,16 @@ def readable(program: str, line: str) -> str:
     A line that is not one of our JSON objects (a server's, a traceback) is passed on as it is.
     Anything that looks like a token is left out.
     """
-    clock, text = "", line
+    when, text = "", line
     if line.startswith("{"):
         try:
             fields = json.loads(line)
         except ValueError:
             fields = None
         if isinstance(fields, dict) and "event" in fields:
-            clock, text = _clock(fields.get("timestamp")), _sentence(fields)
+            when, text = _clock(fields.get("timestamp")), _sentence(fields)
     text = SECRET.sub(lambda match: (match.group(1) or "") + "…", text)
-    return f"{clock or datetime.now(SEOUL).strftime('%H:%M:%S')}  {program:<10} {text}"
+    return f"{when or clock(datetime.now(SEOUL))}  {program:<10} {text}"
 
 
 def _sentence(fields: dict[str, Any]) -> str:
@@ -103,4 +102,4 @@ def _clock(stamp: object) -> str:
         return ""
     if when.tzinfo is None:
         return ""
-    return when.astimezone(SEOUL).strftime("%H:%M:%S")
+    return clock(when)

@@ -116,9 +116,9 @@ def launched(
 def _own_settings(env_file: Path | None) -> dict[str, str]:
     """What the user set, which wins over generated secrets but not over where the servers are."""
     from_file = dotenv_values(env_file) if env_file is not None and env_file.is_file() else {}
-    found = {key: value for key, value in from_file.items() if value is not None}
-    found.update(os.environ)
-    return {key: value for key, value in found.items() if key.upper().startswith("SNS_")}
+    found = {**from_file, **os.environ}
+    # An empty line is one that was left as it is in .env.example.
+    return {key: value for key, value in found.items() if key.upper().startswith("SNS_") and value}
 
 
 def _inherited() -> dict[str, str]:
@@ -159,7 +159,7 @@ def _wait_for_engine(stack: Stack, say: Callable[[str], None]) -> None:
 
 def _health(stack: Stack) -> dict[str, str]:
     return {
-        "sandbox": f"{stack.sandbox_url}/sandbox/truth",
+        "sandbox": f"{stack.sandbox_url}/healthz",
         "edge": f"{stack.edge_url}/readyz",
     }
 

@@ -36,7 +36,7 @@ class Ports:
         Raises:
             CommandFailed: names those that are taken, and what to do.
         """
-        taken = [f"{port} ({name})" for name, port in asdict(self).items() if _is_taken(port)]
+        taken = [f"{port} ({name})" for name, port in asdict(self).items() if is_taken(port)]
         if taken:
             raise CommandFailed(
                 f"port {', '.join(taken)} already in use; stop what listens there, "
@@ -44,7 +44,8 @@ class Ports:
             )
 
 
-def _is_taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
+    """Whether something listens on this port of the loopback address."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

@@ -24,6 +24,8 @@ ENGINE = "engine"
 TIERS = {"critical": 8, "high": 4, "medium": 8, "low": 2}
 """Threads per tier: how many messages of it run at once."""
 
+PLATFORM_ANSWER_MS = 20  # a platform that answers at once would hide what happens meanwhile
+
 WORKER_GRACE_S = 4  # then unfinished messages go back to their queue
 STOP_GRACE_S = 6  # then SIGKILL; with the servers' own second it stays below ten
 
@@ -62,7 +64,10 @@ def programs(folder: Folder, ports: Ports) -> list[Program]:
         Program(
             "sandbox",
             ENGINE,
-            tethered("SIGTERM", python, "-m", "engine.sandbox", "--port", str(ports.sandbox)),
+            tethered(
+                *("SIGTERM", python, "-m", "engine.sandbox"),
+                *("--port", str(ports.sandbox), "--answer-ms", str(PLATFORM_ANSWER_MS)),
+            ),
         ),
         *(
             Program(

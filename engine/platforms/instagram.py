@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
-
 from engine.errors import ContainerGone, OutcomeUnknown, PlatformError, RetryLater
+from engine.platforms.connection import Answer
 from engine.platforms.instagram_rules import problems_of
 from engine.platforms.media_urls import ascii_url
 from engine.platforms.meta_errors import refusal
-from engine.platforms.transport import READ_TIMEOUT_S, Answer, Transport
+from engine.platforms.transport import READ_TIMEOUT_S, Transport
 from engine.ports import (
     AccountAccess,
     ContainerReading,
@@ -49,7 +48,6 @@ class InstagramClient:
         base_url: with the version, such as ``https://graph.instagram.com/v25.0``.
         publish_timeout_s: seconds until a publish without an answer has an unknown outcome.
         app_secret: when given, every token goes with its ``appsecret_proof``.
-        transports: instead of real connections, for tests.
     """
 
     def __init__(
@@ -58,9 +56,8 @@ class InstagramClient:
         *,
         publish_timeout_s: float = 30.0,
         app_secret: str | None = None,
-        transports: Sequence[httpx.AsyncBaseTransport] | None = None,
     ) -> None:
-        self._transport = Transport(base_url, lanes=transports)
+        self._transport = Transport(base_url)
         self._publish_timeout_s = publish_timeout_s
         self._app_secret = app_secret
 

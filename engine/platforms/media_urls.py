@@ -1,9 +1,11 @@
 """URLs as a platform's fetcher can read them."""
 
+import re
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 KEPT: Final = "%/:?#[]@!$&'()*+,;=-._~"
+LONE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def ascii_url(url: str) -> str:
@@ -23,6 +25,8 @@ def ascii_url(url: str) -> str:
         host = f"[{host}]"
     if parts.port is not None:
         host += f":{parts.port}"
-    return urlunsplit(
-        (parts.scheme, host, quote(parts.path, safe=KEPT), quote(parts.query, safe=KEPT), "")
-    )
+    return urlunsplit((parts.scheme, host, _encoded(parts.path), _encoded(parts.query), ""))
+
+
+def _encoded(part: str) -> str:
+    return quote(LONE_PERCENT.sub("%25", part), safe=KEPT)

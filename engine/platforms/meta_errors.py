@@ -27,7 +27,7 @@ from engine.errors import (
     RetryLater,
     Throttled,
 )
-from engine.platforms.transport import Answer
+from engine.platforms.connection import Answer
 
 HOUR_S: Final = 3600.0
 MINUTE_S: Final = 60.0

@@ -1,88 +1,93 @@
 """HTTP to a platform, and the one question that matters about a failed call: did it leave?
 
-A request whose connection could not be opened was never sent. Once a connection stood, nobody
-can say from here whether the platform read it, so every later failure is an unknown outcome.
+A request whose connection could not be opened was never sent. Once its bytes were handed to a
+connection, nobody can say from here whether the platform read them, so every later failure is an
+unknown outcome.
 """
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from engine.errors import NotSent, OutcomeUnknown
+from engine.errors import NotSent, OutcomeUnknown, ReconnectNeeded
+from engine.platforms.connection import Answer, Connection, ConnectionLost
 from models.accounts import AccessToken
 
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 10.0
-BODY_LIMIT: Final = 4 * 1024 * 1024  # bytes; a page of 100 captions is under 1 MiB
 # Shorter than the idle time-outs in common use (AWS load balancers 60 s, nginx 75 s), so that it
 # is us who close: https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout,
 # read 2026-11-23.
 KEEP_ALIVE_S: Final = 20.0
-# One pool searches all of its connections for every request; several small ones are faster.
-LANES: Final = 16
-CONNECTIONS_PER_LANE: Final = 8
-
-# They log every request's URL at INFO.
-for name in ("httpx", "httpcore"):
-    logging.getLogger(name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer; header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+# A platform may take seconds for one publish; fewer would make posts due together wait in line.
+CONNECTIONS: Final = 256
+WARM: Final = 32
 
 
 class Transport:
-    """Kept-alive connections to one host.
+    """Kept-alive connections to one host, the latest used first.
 
     Args:
-        base_url: scheme, host and the path's beginning, without a slash at the end.
-        lanes: the transports to spread requests over; the default opens its own.
+        base_url: scheme, host and the path's beginning, such as the version.
+        keep_alive_s: seconds after which an unused connection is not used again.
+        connections: how many may be open at once; further requests wait.
+        warm: how many :meth:`warm_up` leaves open.
 
     Raises:
-        ValueError: the URL would carry a token in the clear to another machine.
+        ValueError: no http or https URL, or one that would carry a token in the clear to
+            another machine.
     """
 
     def __init__(
-        self, base_url: str, *, lanes: Sequence[httpx.AsyncBaseTransport] | None = None
+        self,
+        base_url: str,
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        connections: int = CONNECTIONS,
+        warm: int = WARM,
     ) -> None:
-        self._base = httpx.URL(base_url.rstrip("/"))
-        if self._base.scheme != "https" and not _is_loopback(self._base.host):
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{base_url}: not an http or https URL")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError(f"{base_url}: only https may carry a token to another machine")
-        self._lanes = list(lanes) if lanes is not None else [_lane() for _ in range(LANES)]
-        self._busy = [0] * len(self._lanes)
+        self._host = parts.hostname
+        self._tls = httpx.create_ssl_context() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if self._tls else 80)
+        self._host_header = parts.netloc.rpartition("@")[2]
+        self._prefix = parts.path.rstrip("/")
+        self._keep_alive_s = keep_alive_s
+        self._warm = warm
+        self._idle: deque[Connection] = deque()  # the longest unused first
+        self._places = asyncio.Semaphore(connections)
+        self._is_closed = False
 
     async def get(
         self,
         path: str,
         parameters: Mapping[str, str],
-        token: AccessToken | None,
+        token: AccessToken,
         *,
         timeout_s: float = READ_TIMEOUT_S,
     ) -> Answer:
-        """Read; a connection that died under the request is replaced once.
+        """Read; a connection that ended under the request is replaced once.
 
         Raises:
             NotSent: no connection could be opened.
             OutcomeUnknown: no whole answer came.
         """
-        request = self._request("GET", path, parameters, None, token)
+        head = self._head("GET", f"{path}?{urlencode(parameters)}", token) + b"\r\n"
         try:
-            return await self._send(request, timeout_s)
+            return await self._send(head, timeout_s)
         except OutcomeUnknown as lost:
             if lost.code != "connection-lost":
                 raise
-            return await self._send(request, timeout_s)
+            return await self._send(head, timeout_s)
 
     async def post(
         self,
@@ -96,104 +101,104 @@ class Transport:
 
         Raises:
             NotSent: no connection could be opened.
-            OutcomeUnknown: a connection stood, and no whole answer came.
+            OutcomeUnknown: the request went to a connection, and no whole answer came.
         """
         body = urlencode(parameters).encode()
-        return await self._send(self._request("POST", path, {}, body, token), timeout_s)
+        head = self._head("POST", path, token) + (
+            b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+        )
+        return await self._send(head + body, timeout_s)
 
     async def warm_up(self) -> None:
-        """Open or refresh one connection in every lane.
+        """Have fresh connections open; they carry nothing until a request comes.
 
-        It asks for the version's root without a token: the platform refuses that at its door,
-        which is enough to know that the connection stands.
+        Those unused for half their time are replaced, so that none ends at the due second.
         """
-        requests = [self._request("GET", "/", {}, None, None) for _ in self._lanes]
-        await asyncio.gather(
-            *(
-                self._send_on(lane, request, READ_TIMEOUT_S)
-                for lane, request in enumerate(requests)
-            ),
-            return_exceptions=True,
+        self._drop_unused_for(self._keep_alive_s / 2)
+        opened = await asyncio.gather(
+            *(self._connect() for _ in range(self._warm - len(self._idle))), return_exceptions=True
         )
+        for connection in opened:
+            if isinstance(connection, Connection):
+                self._keep(connection)
 
     async def close(self) -> None:
-        """Give back the connections. Idempotent."""
-        for lane in self._lanes:
-            await lane.aclose()
+        """Cut the idle connections now, and the others with their answers. Idempotent."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        parameters: Mapping[str, str],
-        body: bytes | None,
-        token: AccessToken | None,
-    ) -> httpx.Request:
-        headers = {"Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token.reveal()}"
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        if parameters:
-            url = url.copy_with(query=urlencode(parameters).encode())
-        return httpx.Request(method, url, headers=headers, content=body)
+    def _head(self, method: str, target: str, token: AccessToken) -> bytes:
+        secret = token.reveal()
+        if not secret.isascii() or not secret.isprintable() or not secret or " " in secret:
+            # A line break in it would write headers of its own.
+            raise ReconnectNeeded("the stored token cannot be a token", code="token-malformed")
+        return (
+            f"{method} {self._prefix}{target} HTTP/1.1\r\nHost: {self._host_header}\r\n"
+            f"Accept: application/json\r\nAuthorization: Bearer {secret}\r\n"
+        ).encode("ascii")
 
-    async def _send(self, request: httpx.Request, timeout_s: float) -> Answer:
-        lane = min(range(len(self._lanes)), key=self._busy.__getitem__)
-        return await self._send_on(lane, request, timeout_s)
-
-    async def _send_on(self, lane: int, request: httpx.Request, timeout_s: float) -> Answer:
-        request.extensions["timeout"] = {
-            "connect": CONNECT_TIMEOUT_S,
-            "pool": CONNECT_TIMEOUT_S,
-            "read": timeout_s,
-            "write": timeout_s,
-        }
-        self._busy[lane] += 1
+    async def _send(self, request: bytes, timeout_s: float) -> Answer:
+        await self._wait_for_a_place()
         try:
-            async with asyncio.timeout(timeout_s + CONNECT_TIMEOUT_S):
-                return await self._exchange(lane, request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            # The cause is left out: an httpx error holds its request, and so the token.
-            raise NotSent(
-                "no connection to the platform", code="not-connected", evidence=_seen(error)
-            ) from None
-        except (httpx.TimeoutException, TimeoutError) as error:
-            raise OutcomeUnknown(
-                "no answer in time", code="answer-late", evidence=_seen(error)
-            ) from None
-        except httpx.TransportError as error:
+            connection = self._take() or await self._connect()
+            async with asyncio.timeout(timeout_s):
+                answer = await connection.exchange(request)
+            self._keep(connection)
+        except TimeoutError:
+            raise OutcomeUnknown("no answer in time", code="answer-late") from None
+        except ConnectionLost as lost:
             raise OutcomeUnknown(
                 "the connection ended before the answer did",
                 code="connection-lost",
-                evidence=_seen(error),
+                evidence={"failure": str(lost)},
             ) from None
         finally:
-            self._busy[lane] -= 1
+            self._places.release()
+        return answer
 
-    async def _exchange(self, lane: int, request: httpx.Request) -> Answer:
-        response = await self._lanes[lane].handle_async_request(request)
+    async def _wait_for_a_place(self) -> None:
         try:
-            body = b""
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > BODY_LIMIT:
-                    raise httpx.RemoteProtocolError("the answer has no end")
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers, body)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NotSent(
+                "every connection to the platform is busy", code="no-free-connection"
+            ) from None
 
+    def _take(self) -> Connection | None:
+        """The connection used last; if that one is too old, so are all."""
+        oldest = asyncio.get_running_loop().time() - self._keep_alive_s
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable and connection.idle_since > oldest:
+                return connection
+            connection.close()
+        return None
 
-def _lane() -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(
-        limits=httpx.Limits(
-            max_connections=CONNECTIONS_PER_LANE,
-            max_keepalive_connections=CONNECTIONS_PER_LANE,
-            keepalive_expiry=KEEP_ALIVE_S,
-        ),
-        retries=0,
-    )
+    def _keep(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+        elif connection.is_usable:
+            self._idle.append(connection)
+            self._drop_unused_for(self._keep_alive_s)
+
+    def _drop_unused_for(self, seconds: float) -> None:
+        oldest = asyncio.get_running_loop().time() - seconds
+        while self._idle and (not self._idle[0].is_usable or self._idle[0].idle_since <= oldest):
+            self._idle.popleft().close()
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                return await Connection.open(self._host, self._port, self._tls)
+        except OSError as error:  # time-outs, names and certificates are among its kinds
+            raise NotSent(
+                "no connection to the platform",
+                code="not-connected",
+                evidence={"failure": type(error).__name__},
+            ) from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -203,8 +208,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _seen(error: Exception) -> dict[str, str]:
-    """The kind of failure; an error's own text may quote the request."""
-    return {"failure": type(error).__name__}

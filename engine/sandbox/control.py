@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
-from engine.sandbox.state import AUTO_TOKEN, Account, World
+from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
 from engine.sandbox.truth import seen_requests, visible_posts
 
 
@@ -53,9 +53,9 @@ class Control:
     async def add_account(self, request: Request) -> Response:
         """``{"id", "username"?, "token"?}``; without a token it gets ``sandbox-token-<id>``."""
         given = await _object(request, id=str, username=str, token=str)
-        account_id = given.get("id")
-        if not account_id:
-            raise BadInstruction("an account needs an id")
+        account_id = given.get("id", "")
+        if not ACCOUNT_ID.fullmatch(account_id):
+            raise BadInstruction("an account needs an id of letters, digits and . _ -")
         account = self._world().add_account(
             account_id,
             given.get("username", f"account_{account_id}"),

@@ -84,8 +84,16 @@ class GraphSurface:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
-        world = self._world()
         wire = wire_of(scope)
+        try:
+            await self._serve(scope, receive, send, wire)
+        except asyncio.CancelledError:
+            # The server stops. Who still waits is cut off, as by a platform that goes down.
+            wire.reset()
+            await _gone(receive)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
+        world = self._world()
         method: str = scope["method"]
         _, version, *rest = scope["path"].split("/")
         segments = tuple(rest) or ("",)

@@ -33,7 +33,8 @@ class GraphRequest:
     parameters: dict[str, str]
     account: Account
     seen: SeenRequest
-    base_url: str
+    base_url: str  # as the caller addressed it, without a slash at the end
+    version: str
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
@@ -83,10 +84,19 @@ class GraphSurface:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
-        world = self._world()
         wire = wire_of(scope)
+        try:
+            await self._serve(scope, receive, send, wire)
+        except asyncio.CancelledError:
+            # The server stops. Who still waits is cut off, as by a platform that goes down.
+            wire.reset()
+            await _gone(receive)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
+        world = self._world()
         method: str = scope["method"]
-        segments = tuple(scope["path"].split("/")[2:])
+        _, version, *rest = scope["path"].split("/")
+        segments = tuple(rest) or ("",)
         path = "/" + "/".join(segments)
         call = self._route(world, method, segments)
         name = call.name if call else "unknown"
@@ -103,9 +113,28 @@ class GraphSurface:
         parameters, token = await _read_parameters(scope, receive)
 
         async def carry_out(is_repeat: bool = False) -> Answer:
-            return await self._carry_out(
-                world, call, segments[0], parameters, token, seen, _base_url(scope), is_repeat
-            )
+            headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
+            try:
+                account = _authenticate(world, token, parameters)
+                if call is None:
+                    raise GraphError(100, message=f"Unsupported {method.lower()} request")
+                if call.concerns_account and account.id != segments[0]:
+                    raise GraphError(190)
+                seen.account = account.id
+                _spend_a_call(world, account, headers)
+                request = GraphRequest(
+                    world=world,
+                    node=segments[0],
+                    parameters=parameters,
+                    account=account,
+                    seen=seen,
+                    base_url=_base_url(scope),
+                    version=version,
+                    is_repeat=is_repeat,
+                )
+                return Answer(200, orjson.dumps(await call.act(request)), headers)
+            except GraphError as error:
+                return Answer(error.status, error.body(seen.id), headers)
 
         fault = world.faults.take(method, path, name, seen.account)
         if fault is None:
@@ -118,31 +147,6 @@ class GraphSurface:
             self._faults.labels(fault.answer).inc()
             seen.fault = fault.id
             await self._misbehave(fault, carry_out, wire, seen, receive, send)
-
-    async def _carry_out(
-        self,
-        world: World,
-        call: Call | None,
-        node: str,
-        parameters: dict[str, str],
-        token: str | None,
-        seen: SeenRequest,
-        base_url: str,
-        is_repeat: bool,
-    ) -> Answer:
-        headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
-        try:
-            account = _authenticate(world, token, parameters)
-            if call is None:
-                raise GraphError(100, message=f"Unsupported {seen.method.lower()} request")
-            if call.concerns_account and account.id != node:
-                raise GraphError(190)
-            seen.account = account.id
-            _spend_a_call(world, account, headers)
-            request = GraphRequest(world, node, parameters, account, seen, base_url, is_repeat)
-            return Answer(200, orjson.dumps(await call.act(request)), headers)
-        except GraphError as error:
-            return Answer(error.status, error.body(seen.id), headers)
 
     async def _misbehave(
         self,

@@ -173,7 +173,8 @@ class Instagram:
         }
         if has_more:
             paging["next"] = (
-                f"{request.base_url}/v25.0{request.seen.path}?limit={limit}&after={next_cursor}"
+                f"{request.base_url}/{request.version}{request.seen.path}"
+                f"?fields={','.join(names)}&limit={limit}&after={next_cursor}"
             )
         return {"data": rows, "paging": paging}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import ipaddress
 import logging
 import re
 import ssl
@@ -20,6 +21,7 @@ from engine.platforms import transport as transport_module
 from engine.platforms.transport import Transport
 from models.accounts import AccessToken
 
+HOME = ipaddress.ip_address("127.0.0.1")
 TOKEN = AccessToken("s3cret-token")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -142,6 +144,16 @@ async def test_certificate_that_does_not_hold_means_not_sent(tmp_path):
             await post(Transport(server.url))
     assert server.requests == []
     assert caught.value.evidence == {"failure": "SSLCertVerificationError"}
+
+
+async def test_certificate_that_holds_lets_the_request_through(tmp_path, monkeypatch):
+    tls = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "self.pem"))
+    async with serving(for_ever, tls) as server:
+        transport = Transport(server.url)
+        await transport.warm_up()
+        assert [(await post(transport)).status for _ in range(2)] == [200, 200]
+        await transport.close()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +291,7 @@ async def test_warm_up_opens_connections_that_carry_nothing_until_needed():
         await transport.warm_up()
         await until(lambda: server.connections == 3)
         assert server.requests == []
-        await transport.warm_up()
+        await asyncio.gather(*(transport.warm_up() for _ in range(3)))
         await asyncio.gather(*(post(transport) for _ in range(3)))
         await transport.close()
     assert server.connections == 3
@@ -391,6 +403,7 @@ def self_signed(folder) -> ssl.SSLContext:
         .serial_number(1)
         .not_valid_before(now)
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(HOME)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = folder / "self.pem"

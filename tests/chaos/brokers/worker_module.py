@@ -42,7 +42,7 @@ def hold_the_gil(seconds: float) -> None:
 @critical.actor
 async def finish_when_told() -> None:
     note(f"runs in {os.getpid()}")
-    while not critical.client.exists("told"):  # noqa: ASYNC110  told by another process
+    while not critical.client.exists("told"):
         await asyncio.sleep(0.01)
     note("finished")
 

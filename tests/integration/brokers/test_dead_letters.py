@@ -69,6 +69,9 @@ def test_unknown_actor_is_a_dead_letter(tiers: Tiers) -> None:
     assert run_dead(broker).reason == "ActorNotFound: nobody"
 
 
+ODD_ACTOR = b'{"queue_name":"low","actor_name":[],"args":[],"kwargs":{},"options":{}}'
+
+
 @pytest.mark.parametrize("payload", [b"\xff\xfe", b"{", b"[]", b"3", b'{"actor_name": "x"}'])
 def test_undecodable_message_is_a_dead_letter(
     tiers: Tiers, redis_url: str, payload: bytes, caplog: pytest.LogCaptureFixture
@@ -98,6 +101,13 @@ def test_undecodable_message_is_a_dead_letter(
     assert set(dead.message) == {"base64"}
     with pytest.raises(LookupError, match="cannot be decoded"):
         broker.replay("odd")
+
+
+def test_message_with_fields_of_the_wrong_kind_is_a_dead_letter(tiers: Tiers) -> None:
+    broker = tiers["low"]
+    broker.client.hset("{test}:low.msgs", "odd", ODD_ACTOR)
+    broker.client.rpush("{test}:low", "odd")
+    assert run_dead(broker).reason == "DecodeError: TypeError: actor_name is list, not str"
 
 
 def test_replayed_message_starts_a_new_life(tiers: Tiers) -> None:

@@ -1,7 +1,5 @@
 """Every message reaches the tier of its actor, whoever sends it."""
 
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -231,21 +229,3 @@ def test_long_messages_that_were_fetched_ahead_are_given_back(tiers: Tiers, redi
             release.set()
             tiers["low"].join("low", timeout=5000)
     other.close()
-
-
-def test_importing_the_brokers_opens_nothing_and_reads_no_setting() -> None:
-    """The main API imports actors; it may have none of the engine's settings."""
-    code = """
-import socket, sys
-def refuse(*args, **kwargs): raise AssertionError("opened a socket")
-socket.socket.connect = refuse
-import threading
-from engine.brokers import critical
-@critical.actor
-def publish(content_id): ...
-assert publish.message(1).queue_name == "critical"
-assert threading.active_count() == 1
-assert not {"torch", "asyncpg", "httpx"} & sys.modules.keys()
-"""
-    environment = {"SNS_NO_SUCH_SETTING": "1"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=30)

@@ -12,15 +12,7 @@ from sqlalchemy import LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class Platform(StrEnum):
-    """Where a post can go."""
-
-    INSTAGRAM = "instagram"
-    FACEBOOK = "facebook"
-    THREADS = "threads"
-    YOUTUBE = "youtube"
+from models.words import Platform as Platform
 
 
 class AccountStatus(StrEnum):

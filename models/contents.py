@@ -1,6 +1,5 @@
 """Contents: what is to be posted, when, and to which accounts."""
 
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Text, text
@@ -8,16 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class ContentStatus(StrEnum):
-    """draft → review → approved → published; review → rejected → draft; approved → draft."""
-
-    DRAFT = "draft"
-    REVIEW = "review"
-    REJECTED = "rejected"
-    APPROVED = "approved"
-    PUBLISHED = "published"
+from models.words import ContentStatus as ContentStatus
 
 
 class Content(SQLModel, table=True):

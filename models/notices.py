@@ -1,6 +1,5 @@
 """Notifications: what a user should know, kept until it is read."""
 
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Text
@@ -8,15 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class Priority(StrEnum):
-    """How loudly the browser should say it."""
-
-    LOW = "low"
-    NORMAL = "normal"
-    HIGH = "high"
-    URGENT = "urgent"
+from models.words import Priority as Priority
 
 
 class Notification(SQLModel, table=True):

@@ -35,7 +35,8 @@ class OutboxRow(SQLModel, table=True):
 
     An event has ``user_id`` and its frame's fields in ``payload``. A message has ``actor`` and
     ``{"args": […], "kwargs": {…}}``; it is open until its receiver sets ``consumed_at``.
-    ``sent_to`` is the replication id of the Redis that took it.
+    ``sent_to`` is the replication id of the Redis that took it. Until ``not_before`` the row
+    waits, for a detail that is nice to have and may still come.
     """
 
     __tablename__ = "outbox"
@@ -60,6 +61,7 @@ class OutboxRow(SQLModel, table=True):
     sends: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     # Not now(): that is when the transaction began, and the relay's delay is counted from here.
     created_at: Timestamp = utc(server_default="clock_timestamp()")
+    not_before: Timestamp = utc()
     sent_at: Timestamp = utc()
     sent_to: str | None = Field(default=None, sa_type=Text)
     consumed_at: Timestamp = utc()

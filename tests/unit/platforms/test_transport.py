@@ -401,7 +401,7 @@ async def test_token_appears_in_no_error_and_no_log(caplog):
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what the event loop is about to do."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event to offer
+        while not condition():
             await asyncio.sleep(0.001)
 
 

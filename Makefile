@@ -1,0 +1,54 @@
+# What a person types. Each target says what it does and how long that takes; `make` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check clean
+
+# Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALLED := $(VENV)/.installed
+
+help: ## This list
+	@echo "Usage: make TARGET"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@echo
+	@echo "The first one installs into .venv (about a minute). Afterwards \`.venv/bin/sns --help\` has more."
+
+run: $(INSTALLED) ## The whole stack on this machine, with sample data (ready in 10 s, Ctrl-C ends it)
+	@exec $(BIN)/sns up $(ARGS)
+
+demo: $(INSTALLED) ## 30 posts published on the second and seen by their author (under 60 s)
+	@exec $(BIN)/sns demo $(ARGS)
+
+test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and HTTP (about 5 minutes)
+	@echo "Running all tests on real PostgreSQL, Valkey and HTTP; about 5 minutes."
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## ruff, mypy strict, import-linter (about 30 s)
+	@echo "Checking style, types and the direction of imports; about 30 s."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean: ## Remove .venv, caches and the data in var/ (a second)
+	@echo "Removing .venv, caches and var/."
+	@rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or newer is needed and was not found; on Debian or Ubuntu: apt install python3.11 python3.11-venv" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+
+# One stamp for all targets: installed again only when what is asked for has changed.
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV); about a minute, once."
+	@$(PIP) --editable '.[local,test]'
+	@touch $@

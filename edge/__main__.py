@@ -1,0 +1,24 @@
+"""``python -m edge``: one edge in this process."""
+
+import sys
+
+from edge import logs
+from edge.server import Server
+from edge.settings import Settings, SettingsInvalid
+
+
+def main() -> int:
+    """Serve until a signal arrives; the exit code."""
+    try:
+        settings = Settings.load()
+    except SettingsInvalid as error:
+        sys.stderr.write(f"edge: {error}\n")
+        return 1
+    logs.configure(settings.log_format, settings.log_level)
+    server = Server(settings)
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The edge put together: the one place that knows all its parts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from edge.auth import Verifier
+from edge.history import History
+from edge.intake import Intake
+from edge.metrics import Metrics
+from edge.outbound import Bounds
+from edge.presence import Presence
+from edge.protocol import Limits
+from edge.routing import Router
+from edge.settings import Settings
+from edge.websocket import Endpoint
+from models.delivery import Delivery
+
+_GOODBYE_S: Final = 1
+"""How long the last write to Redis may take when the edge stops; presence runs out by itself."""
+
+log = structlog.get_logger("edge.app")
+
+
+class Edge:
+    """All parts of one edge; opened by the application's lifespan."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        # For commands; the subscription has a connection of its own. One retry, because a pooled
+        # connection may have died with a server that is long back.
+        self.redis = Redis.from_url(
+            settings.redis_url,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 1),
+        )
+        delivery = Delivery(
+            self.redis, history_events=settings.history_events, history_s=settings.history_s
+        )
+        self._presence = Presence(self.redis, lifetime_s=settings.presence_s)
+        self._router = Router(
+            settings.redis_url,
+            history=History(delivery),
+            presence=self._presence,
+            intake=Intake(delivery),
+            metrics=self.metrics,
+            compare_s=settings.compare_s,
+        )
+        self.sockets = Endpoint(
+            router=self._router,
+            verifier=Verifier(
+                settings.jwt_secret.get_secret_value(),
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+            ),
+            metrics=self.metrics,
+            limits=Limits(
+                auth_s=settings.auth_timeout_s,
+                hello_s=settings.hello_timeout_s,
+                silence_s=settings.silence_s,
+            ),
+            bounds=Bounds(
+                frames=settings.queue_frames,
+                size_bytes=settings.queue_bytes,
+                send_timeout_s=settings.send_timeout_s,
+            ),
+            allowed_origins=settings.allowed_origins,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Route between Redis and sockets while the context is open."""
+        async with asyncio.TaskGroup() as tasks:
+            router = tasks.create_task(self._router.run(), name="router")
+            try:
+                yield
+            finally:
+                router.cancel()
+                await asyncio.wait([router])
+                await self._say_goodbye()
+
+    async def drain(self) -> None:
+        """Close every socket as draining and wait a little for them to go."""
+        await self.sockets.drain(self.settings.drain_s)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._presence.write()
+        except (RedisError, OSError) as error:
+            log.warning("presence left to run out", error=type(error).__name__)
+        await self.redis.aclose()
+
+
+def create_app(edge: Edge) -> Starlette:
+    """The edge as an ASGI application."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with edge.running():
+            yield
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_: Request) -> Response:
+        try:
+            async with asyncio.timeout(2):
+                await edge.redis.ping()
+        except (RedisError, OSError) as error:
+            return PlainTextResponse(f"redis: {type(error).__name__}\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
+    async def metrics(_: Request) -> Response:
+        return Response(edge.metrics.render(), media_type="text/plain; version=0.0.4")
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            WebSocketRoute("/ws", edge.sockets),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+    )

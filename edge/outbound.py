@@ -1,0 +1,150 @@
+"""What waits to leave through one socket: bounded, sent by one writer, never waited for by others.
+
+The writer is a task that lives while there is something to send; an idle connection has none.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edge.close_codes import REASONS, CloseCode
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait for one socket, and how long one send may take."""
+
+    frames: int = 256
+    size_bytes: int = 1024 * 1024
+    send_timeout_s: float = 5
+
+
+class Outbound:
+    """The way out of one socket.
+
+    Args:
+        send: ASGI's send of an accepted WebSocket.
+        abort: drops the connection at once; for a client that reads nothing at all, to which
+            even a close frame could not be sent.
+        bounds: what may wait.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_bounds",
+        "_closing",
+        "_deadline",
+        "_drained",
+        "_frames",
+        "_is_over",
+        "_send",
+        "_size_bytes",
+        "_writer",
+    )
+
+    def __init__(
+        self,
+        send: Callable[[Message], Awaitable[None]],
+        abort: Callable[[], None],
+        bounds: Bounds,
+    ) -> None:
+        self._send = send
+        self._abort = abort
+        self._bounds = bounds
+        self._frames: deque[tuple[str, int]] = deque()
+        self._size_bytes = 0
+        self._closing: tuple[CloseCode, str] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._drained: asyncio.Event | None = None
+        self._deadline: asyncio.TimerHandle | None = None  # of a close
+        self._is_over = False
+
+    def put(self, text: str, size_bytes: int) -> bool:
+        """Queue a frame; false if there is no room, and then it is not queued."""
+        if self._is_over or self._closing is not None:
+            return True  # nobody is listening any more
+        if (
+            len(self._frames) >= self._bounds.frames
+            or self._size_bytes + size_bytes > self._bounds.size_bytes
+        ):
+            return False
+        self._queue(text, size_bytes)
+        return True
+
+    def put_answer(self, text: str) -> None:
+        """Queue what this client asked for, even beyond the bounds: its asking is bounded."""
+        if not self._is_over and self._closing is None:
+            self._queue(text, len(text.encode()))
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Send what waits, then close, all within the time of one send. The first code stands."""
+        if self._is_over or self._closing is not None:
+            return
+        self._closing = (code, reason)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self._bounds.send_timeout_s, self._abort)
+        self._wake()
+
+    def cut(self) -> None:
+        """Drop what waits and close as too slow; a later resume brings it back."""
+        self._frames.clear()
+        self._size_bytes = 0
+        self.close(CloseCode.TOO_SLOW, REASONS[CloseCode.TOO_SLOW])
+
+    async def drained(self) -> None:
+        """Wait until nothing waits."""
+        if self._writer is not None:
+            if self._drained is None:
+                self._drained = asyncio.Event()
+            await self._drained.wait()
+
+    async def stop(self) -> None:
+        """The socket is gone: drop everything and end the writer."""
+        self._is_over = True
+        self._frames.clear()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if (writer := self._writer) is not None:
+            writer.cancel()
+            await asyncio.wait([writer])
+
+    def _queue(self, text: str, size_bytes: int) -> None:
+        self._frames.append((text, size_bytes))
+        self._size_bytes += size_bytes
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._frames:
+                text, size_bytes = self._frames.popleft()
+                self._size_bytes -= size_bytes
+                await self._send_in_time({"type": "websocket.send", "text": text})
+            if self._closing is not None:
+                code, reason = self._closing
+                self._is_over = True
+                await self._send_in_time(
+                    {"type": "websocket.close", "code": int(code), "reason": reason}
+                )
+        except TimeoutError:
+            self._is_over = True
+            self._abort()
+        except (OSError, RuntimeError):
+            # The client is gone, or the server has closed because of what the client sent.
+            self._is_over = True
+        finally:
+            self._writer = None
+            if self._drained is not None:
+                self._drained.set()
+                self._drained = None
+
+    async def _send_in_time(self, message: Message) -> None:
+        async with asyncio.timeout(self._bounds.send_timeout_s):
+            await self._send(message)

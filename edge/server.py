@@ -1,0 +1,130 @@
+"""uvicorn, taught to end connections properly.
+
+As it comes, it closes every socket the moment a signal arrives, keeps one that reads nothing for
+ever, and writes a traceback for a text frame that is not UTF-8.
+"""
+
+import asyncio
+import signal
+import socket
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from edge.app import Edge, create_app
+from edge.protocol import MAX_FRAME_BYTES
+from edge.settings import Settings
+from edge.websocket import ABORT
+
+_CLOSE_S: Final = 5
+"""How long a connection may linger after it was closed, for its last bytes and the peer's echo."""
+
+log = structlog.get_logger("edge.server")
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's connection with a way out."""
+
+    _last_resort: asyncio.TimerHandle | None = None
+
+    async def run_asgi(self) -> None:
+        """Offer the application a way to drop this connection."""
+        self.scope["extensions"][ABORT] = {"call": self.transport.abort}
+        await super().run_asgi()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The application is done; so is the connection, soon."""
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._last_resort = self.loop.call_later(_CLOSE_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        if self._last_resort is not None:
+            self._last_resort.cancel()
+        super().connection_lost(exc)
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message arrived."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Close after a frame that breaks the rules, and let the peer read why.
+
+        Closing at once with unread input would reset the connection, and the peer would get that
+        instead of the code.
+        """
+        if self.close_sent or self.conn.close_sent is None:
+            return
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
+
+
+class Server(uvicorn.Server):
+    """Serves one edge; on a signal it drains before it stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.edge = Edge(settings)
+        super().__init__(
+            uvicorn.Config(
+                create_app(self.edge),
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http="httptools",
+                ws=WebSocketProtocol,
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,
+                ws_ping_interval=None,  # the client's own ping says more: that its page is alive
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, once started."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open, listen, say where."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("listening", host=self.config.host, port=self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, tell every client to come back elsewhere, then stop."""
+        for server in self.servers:
+            server.close()
+        await self.edge.drain()
+        await super().shutdown(sockets)
+        log.info("stopped")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; a second Ctrl-C stops without waiting.
+
+        Unlike the stock handler it does not raise the signal again at the end: a drained edge has
+        ended well, exit code 0.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

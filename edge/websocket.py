@@ -1,0 +1,273 @@
+"""``/ws``: the protocol core on an ASGI WebSocket.
+
+The token comes as ``?token=``, as the subprotocol ``auth.<base64url JWT>``, or in the first frame.
+The position comes as ``?resume=``, in the same first frame, or later in a ``resume`` frame.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+import structlog
+from redis.exceptions import RedisError
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from edge import origins, protocol
+from edge.auth import SUBPROTOCOL, Identity, TokenRefused, Verifier, token_among
+from edge.close_codes import CloseCode
+from edge.metrics import Metrics
+from edge.outbound import Bounds, Outbound
+from edge.protocol import Action, Limits, Protocol, Push, State
+from edge.routing import Router
+from models.channels import Position
+
+ABORT = "sns.abort"
+"""ASGI extension of the edge's server: ``{"call": …}`` drops the connection at once."""
+
+log = structlog.get_logger("edge.websocket")
+
+
+class Endpoint:
+    """The ASGI application at ``/ws``, and all its open connections."""
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        verifier: Verifier,
+        metrics: Metrics,
+        limits: Limits,
+        bounds: Bounds,
+        allowed_origins: tuple[str, ...],
+    ) -> None:
+        self.router = router
+        self.verifier = verifier
+        self.metrics = metrics
+        self.limits = limits
+        self.bounds = bounds
+        self._allowed_origins = allowed_origins
+        self._open: set[Connection] = set()
+        self._is_draining = False
+        self._is_empty = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket from its handshake to its end."""
+        await receive()  # websocket.connect
+        offered = scope["subprotocols"]
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        connection = Connection(self, send, scope.get("extensions", {}).get(ABORT, {}).get("call"))
+        self._open.add(connection)
+        self.metrics.connections.inc()
+        try:
+            if self._is_draining:
+                connection.close(CloseCode.DRAINING)
+            elif not self._may_connect(Headers(scope=scope)):
+                connection.close(CloseCode.REFUSED)
+            else:
+                query = parse_qs(scope["query_string"].decode("latin-1"))
+                token = query.get("token", [token_among(offered)])[0]
+                connection.start(token, query.get("resume", [None])[0])
+            await connection.serve(receive)
+        finally:
+            self._open.discard(connection)
+            self.metrics.connections.dec()
+            await connection.end()
+            if not self._open:
+                self._is_empty.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Close every connection as draining, now and from now on, and wait for them to end."""
+        self._is_draining = True
+        for connection in list(self._open):
+            connection.close(CloseCode.DRAINING)
+        self._is_empty.clear()
+        if self._open:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._is_empty.wait()
+            except TimeoutError:
+                log.warning("connections left", count=len(self._open))
+
+    def _may_connect(self, headers: Headers) -> bool:
+        return origins.is_allowed(headers.get("origin"), headers.get("host"), self._allowed_origins)
+
+
+class Connection:
+    """One WebSocket: gives the protocol core what happens, and does what it says."""
+
+    __slots__ = (
+        "_endpoint",
+        "_identity",
+        "_loop",
+        "_outbound",
+        "_protocol",
+        "_reading",
+        "_timer",
+        "connection_id",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        send: Callable[[Message], Awaitable[None]],
+        abort: Callable[[], None] | None,
+    ) -> None:
+        self.connection_id = secrets.token_hex(8)
+        self._endpoint = endpoint
+        self._loop = asyncio.get_running_loop()
+        self._protocol = Protocol(self.connection_id, endpoint.limits, self._loop.time())
+        self._outbound = Outbound(send, abort or _no_way_out, endpoint.bounds)
+        self._identity: Identity | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Who is at the other end; only a connection that has joined is asked."""
+        if self._identity is None:
+            raise RuntimeError("nobody knows yet who this is")
+        return self._identity
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has read all the history that it knows of."""
+        return self._protocol.state is State.LIVE
+
+    # From the client
+
+    def start(self, token: str | None, resume: str | None) -> None:
+        """Begin with what came in the handshake."""
+        self._protocol.resume_from(resume)
+        if token is not None:
+            self._authenticate(token)
+        self._set_timer()
+
+    async def serve(self, receive: Receive) -> None:
+        """Take the client's frames until it or the edge has ended the connection."""
+        while (message := await receive())["type"] == "websocket.receive":
+            text = message.get("text")
+            if text is None:
+                self._do(self._protocol.receive_bytes())
+            else:
+                self._do(self._protocol.receive_text(text, self._loop.time()))
+
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        self._protocol.close(CloseCode.DRAINING)  # nothing is sent any more, whoever asks
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._identity is not None:
+            self._endpoint.router.leave(self)
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        await self._outbound.stop()
+
+    def close(self, code: CloseCode) -> None:
+        """End the conversation from this side."""
+        self._do(self._protocol.close(code))
+
+    # From Redis
+
+    def push(self, position: Position, text: str, size_bytes: int) -> None:
+        """An event with an id was published."""
+        match self._protocol.push(position):
+            case Push.SEND:
+                self._put(text, size_bytes)
+            case Push.READ:
+                self._repair()
+
+    def push_unkept(self, text: str, size_bytes: int) -> None:
+        """A frame without an id was published: now or never."""
+        if self._protocol.takes_live:
+            self._put(text, size_bytes)
+
+    def compare(self, head: Position) -> None:
+        """This is the newest event of the user's history, now or a moment ago."""
+        if self._protocol.has_missed(head):
+            self._repair()
+
+    def _repair(self) -> None:
+        self._endpoint.metrics.gaps.inc()
+        log.info("gap", connection_id=self.connection_id, user_id=self.identity.user_id)
+        self._do(self._protocol.repair())
+
+    def _put(self, text: str, size_bytes: int) -> None:
+        if self._outbound.put(text, size_bytes):
+            self._endpoint.metrics.deliveries.inc()
+        elif self._protocol.close(CloseCode.TOO_SLOW):
+            self._count_close(CloseCode.TOO_SLOW)
+            self._outbound.cut()
+
+    # What the protocol core wants
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case protocol.Send(text):
+                    self._put(text, len(text.encode()))
+                case protocol.Close(code, reason):
+                    self._count_close(code)
+                    self._outbound.close(code, reason)
+                case protocol.Authenticate(token):
+                    self._authenticate(token)
+                case protocol.Read(after):
+                    self._reading = asyncio.create_task(self._read(after))
+        self._set_timer()
+
+    def _authenticate(self, token: str) -> None:
+        try:
+            identity = self._endpoint.verifier.verify(token)
+        except TokenRefused as refusal:
+            log.info("token refused", reason=str(refusal), connection_id=self.connection_id)
+            self._do(self._protocol.refused())
+            return
+        self._identity = identity
+        self._endpoint.router.join(self)
+        valid_s = identity.expires_at - time.time()
+        self._do(self._protocol.authenticated(valid_s, self._loop.time()))
+
+    async def _read(self, after: Position | None) -> None:
+        # A slow reader reads its history slowly: no page is fetched before the last one left.
+        await self._outbound.drained()
+        try:
+            reading = await self._endpoint.router.read(self.identity.user_id, after)
+        except RedisError as error:
+            log.warning("history refused", user_id=self.identity.user_id, error=str(error))
+            self.close(CloseCode.TRY_LATER)
+            return
+        actions = self._protocol.history(reading, datetime.now(UTC))
+        self._endpoint.metrics.deliveries.inc(len(reading.frames))
+        for action in actions:
+            if isinstance(action, protocol.Send):
+                self._outbound.put_answer(action.text)
+            else:
+                self._do([action])
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._protocol.state is State.CLOSED:
+            return
+        deadline = self._protocol.deadline
+        # A deadline that has moved away is found out when the timer fires: frames cost no timer.
+        if self._timer is None or deadline < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._do(self._protocol.tick(self._loop.time()))
+
+    def _count_close(self, code: CloseCode) -> None:
+        self._endpoint.metrics.closes.labels(int(code)).inc()
+        log.info("closing", code=int(code), connection_id=self.connection_id)
+
+
+def _no_way_out() -> None:
+    """For a server without the extension: its own time-outs have to end the connection."""

@@ -1,0 +1,41 @@
+"""One short visit to the database by a command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.cli.faults import CommandFailed
+from models.database import open_database
+
+Answer = TypeVar("Answer")
+
+
+def visit(url: str, work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+    """Do ``work`` in one transaction and give its answer.
+
+    Raises:
+        CommandFailed: the database is away, or not migrated.
+    """
+    return asyncio.run(_visit(url, work))
+
+
+async def _visit(url: str, work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
+    database = open_database(url, pool_size=1)
+    try:
+        async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+            return await work(session)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise CommandFailed(
+            f"cannot reach the database ({error}); start it with `sns up`, "
+            "or check SNS_DATABASE_URL"
+        ) from error
+    except SQLAlchemyError as error:
+        if "does not exist" in str(error):
+            raise CommandFailed("the database is not migrated; run `sns migrate`") from error
+        raise CommandFailed(f"the database refuses: {str(error).splitlines()[0]}") from error
+    finally:
+        await database.dispose()

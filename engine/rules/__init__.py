@@ -1,0 +1,1 @@
+"""Decisions without I/O: values and ``now`` in, values out."""

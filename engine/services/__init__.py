@@ -1,0 +1,1 @@
+"""What the engine does: plain async functions, their dependencies handed in as arguments."""

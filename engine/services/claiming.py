@@ -1,0 +1,166 @@
+"""Claims and leases on publishing logs.
+
+A claim gives a worker the right to work on a post until the lease expires; its number grows with
+every claim, and every later write carries it, so a worker that lost its lease writes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from models.accounts import AccountStatus, Platform
+from models.publishing import PublishingStatus
+
+# Claims are short and rare (one statement, at most a few a second), so one at a time is cheap
+# and makes "one worker per account" a plain condition instead of a race.
+CLAIM_LOCK: Final = 0x534E5301
+
+_CLAIM = text("""
+WITH due AS (
+    SELECT l.id
+    FROM publishing_logs l
+    WHERE l.status IN ('pending', 'staged', 'in_doubt')
+      AND l.act_at <= now()
+      AND (l.lease_owner IS NULL OR l.lease_expires_at < now())
+      AND NOT EXISTS (
+          SELECT 1 FROM publishing_logs o
+          WHERE o.platform_account_id = l.platform_account_id
+            AND o.status IN ('pending', 'staged', 'sending', 'in_doubt')
+            AND o.lease_owner <> :owner AND o.lease_expires_at >= now()
+      )
+    ORDER BY l.due_at, l.id
+    LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE publishing_logs l
+SET lease_owner = :owner,
+    lease_number = l.lease_number + 1,
+    lease_expires_at = now() + make_interval(secs => :lease_s),
+    updated_at = now()
+FROM due, contents c, platform_accounts a
+WHERE l.id = due.id AND c.id = l.content_id AND a.id = l.platform_account_id
+RETURNING l.id, l.content_id, l.platform_account_id AS account_id, l.status, l.due_at, l.is_late,
+    l.revision, l.container_id, l.container_expires_at, l.payload_hash, l.retry_count, l.sent_at,
+    l.lease_number, l.trace_id, c.title, c.body, c.media, c.created_by AS author_id,
+    a.platform, a.platform_user_id, a.status AS account_status, a.sealed_token
+""")
+
+_RENEW = text("""
+UPDATE publishing_logs l
+SET lease_expires_at = now() + make_interval(secs => :lease_s)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:numbers AS bigint[])) AS held (id, lease_number)
+WHERE l.id = held.id AND l.lease_number = held.lease_number AND l.lease_owner = :owner
+RETURNING l.id
+""")
+
+_RESCUE = text("""
+UPDATE publishing_logs
+SET status = 'in_doubt', lease_owner = NULL, lease_expires_at = NULL, act_at = now(),
+    updated_at = now()
+WHERE status = 'sending' AND (lease_expires_at IS NULL OR lease_expires_at < now())
+RETURNING id, trace_id
+""")
+
+
+@dataclass(slots=True)
+class Claim:
+    """A claimed post: its row as of the claim, its content and its account.
+
+    ``status`` and the container fields follow the row while this worker holds it.
+    """
+
+    id: int
+    content_id: int
+    account_id: int
+    status: PublishingStatus
+    due_at: datetime
+    is_late: bool
+    revision: int
+    container_id: str | None
+    container_expires_at: datetime | None
+    payload_hash: str | None
+    retry_count: int
+    sent_at: datetime | None
+    lease_number: int
+    trace_id: str
+    title: str
+    body: str
+    media: list[dict[str, Any]]
+    author_id: int
+    platform: Platform
+    platform_user_id: str
+    account_status: AccountStatus
+    sealed_token: bytes | None = field(repr=False)
+
+    @classmethod
+    def from_row(cls, row: RowMapping) -> "Claim":
+        """Type a row of the claim statement."""
+        return cls(
+            **{
+                **row,
+                "status": PublishingStatus(row["status"]),
+                "platform": Platform(row["platform"]),
+                "account_status": AccountStatus(row["account_status"]),
+            }
+        )
+
+
+async def claim(database: AsyncEngine, *, owner: str, lease_s: float, limit: int) -> list[Claim]:
+    """Take up to ``limit`` posts that somebody has to act on now, earliest due first.
+
+    An account whose posts another living worker holds is left to that worker.
+    """
+    async with database.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CLAIM_LOCK})
+        rows = await connection.execute(
+            _CLAIM, {"owner": owner, "lease_s": lease_s, "limit": limit}
+        )
+        claims = [Claim.from_row(row) for row in rows.mappings()]
+    return sorted(claims, key=lambda claimed: (claimed.due_at, claimed.id))
+
+
+async def renew(
+    database: AsyncEngine, *, owner: str, lease_s: float, held: Iterable[Claim]
+) -> set[int]:
+    """Lengthen the leases of ``held``; gives the ids that are still ours."""
+    pairs = [(claimed.id, claimed.lease_number) for claimed in held]
+    async with database.begin() as connection:
+        rows = await connection.execute(
+            _RENEW,
+            {
+                "owner": owner,
+                "lease_s": lease_s,
+                "ids": [id_ for id_, _ in pairs],
+                "numbers": [number for _, number in pairs],
+            },
+        )
+        return set(rows.scalars())
+
+
+async def rescue(database: AsyncEngine) -> int:
+    """Put posts whose sender vanished in mid-call in doubt; gives how many.
+
+    Posts that were not yet being sent need no rescue: an expired lease makes them claimable.
+    """
+    async with database.begin() as connection:
+        return len((await connection.execute(_RESCUE)).all())
+
+
+async def release(
+    connection: AsyncConnection, claimed: Claim, *, act_at: datetime | None = None
+) -> bool:
+    """Give a post back for any worker, to be acted on at ``act_at`` (now when None)."""
+    result = await connection.execute(
+        text("""
+            UPDATE publishing_logs
+            SET lease_owner = NULL, lease_expires_at = NULL,
+                act_at = coalesce(CAST(:act_at AS timestamptz), now()), updated_at = now()
+            WHERE id = :id AND lease_number = :lease_number AND status <> 'sending'
+        """),
+        {"id": claimed.id, "lease_number": claimed.lease_number, "act_at": act_at},
+    )
+    return bool(result.rowcount)

@@ -1,0 +1,161 @@
+"""How a post ends, or is put off, when it did not go live, and who is told."""
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.errors import (
+    AccountStopped,
+    ContainerGone,
+    InputInvalid,
+    NotReady,
+    PlatformError,
+    ReconnectNeeded,
+    Throttled,
+)
+from engine.rules.explaining import explain, explain_doubt
+from engine.rules.retry import backoff_s
+from engine.services.claiming import Claim
+from engine.services.ledger import close_attempt, move, result_key
+from engine.services.notifying import notify
+from engine.services.outboxing import frame, put_event
+from models.accounts import AccountStatus
+from models.notices import Priority
+from models.publishing import PublishingStatus
+
+NOT_READY_WAIT = timedelta(seconds=5)
+MOST_DETAIL = 300  # characters of a platform's own words that an author is shown
+
+
+async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail: str = "") -> bool:
+    """End the post for good, in a way that proves nothing is visible, and tell its author."""
+    message = explain(code, detail[:MOST_DETAIL])
+    moved = await move(
+        connection,
+        claimed,
+        PublishingStatus.FAILED,
+        error_code=code,
+        error_message=message,
+        drop_container=True,
+    )
+    if moved:
+        await put_event(
+            connection,
+            key=result_key(claimed),
+            user_id=claimed.author_id,
+            payload=frame(
+                "publish_result",
+                trace_id=claimed.trace_id,
+                content_id=claimed.content_id,
+                platform=str(claimed.platform),
+                status="failed",
+                error=message,
+            ),
+            trace_id=claimed.trace_id,
+        )
+    return moved
+
+
+async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) -> bool:
+    """Stop guessing: a person has to look, and the author is asked to."""
+    title, message = explain_doubt(claimed.title, str(claimed.platform))
+    moved = await move(
+        connection,
+        claimed,
+        PublishingStatus.NEEDS_PERSON,
+        error_code=code,
+        error_message=message,
+    )
+    if moved:
+        await notify(
+            connection,
+            key=f"needs_person:{claimed.id}:{claimed.lease_number}",
+            user_id=claimed.author_id,
+            title=title,
+            message=message,
+            priority=Priority.URGENT,
+            reference={"kind": "content", "id": claimed.content_id},
+            trace_id=claimed.trace_id,
+        )
+    return moved
+
+
+async def _mark_account(
+    connection: AsyncConnection, claimed: Claim, status: AccountStatus, reason: str
+) -> None:
+    await connection.execute(
+        text("""
+            UPDATE platform_accounts SET status = :status, stopped_reason = :reason
+            WHERE id = :id AND status = 'active'
+        """),
+        {"id": claimed.account_id, "status": status, "reason": reason},
+    )
+
+
+async def refuse(
+    database: AsyncEngine,
+    claimed: Claim,
+    error: PlatformError,
+    *,
+    now: datetime,
+    retry_base_s: float,
+    retry_max: int,
+    random: Random,
+    attempt_id: int | None = None,
+    outcome: str = "refused",
+    evidence: dict[str, Any] | None = None,
+) -> bool:
+    """Decide what follows an answer (or a road) by which nothing became visible.
+
+    Throttling and a container that is still being made burn no retry. A dead token or a blocked
+    account ends the post and marks the account; the rest is tried again ``retry_max`` times.
+    """
+    waiting = (
+        PublishingStatus.STAGED if claimed.status is PublishingStatus.SENDING else claimed.status
+    )
+    async with database.begin() as connection:
+        if attempt_id is not None:
+            seen = {"code": error.code, "message": str(error), **error.evidence}
+            await close_attempt(connection, attempt_id, outcome, {**seen, **(evidence or {})})
+        match error:
+            case InputInvalid():
+                return await fail(connection, claimed, code="input_invalid", detail=str(error))
+            case ReconnectNeeded():
+                await _mark_account(connection, claimed, AccountStatus.RECONNECT, str(error))
+                return await fail(connection, claimed, code="account_reconnect")
+            case AccountStopped():
+                await _mark_account(connection, claimed, AccountStatus.STOPPED, str(error))
+                return await fail(connection, claimed, code="account_stopped")
+            case Throttled():
+                put_off = timedelta(seconds=error.retry_after_s)
+                return await move(
+                    connection,
+                    claimed,
+                    waiting,
+                    act_at=now + put_off,
+                    error_code=error.code,
+                    error_message=str(error),
+                )
+        if claimed.retry_count >= retry_max:
+            return await fail(connection, claimed, code="retries_exhausted", detail=str(error))
+        gone = isinstance(error, ContainerGone)
+        wait = (
+            NOT_READY_WAIT
+            if isinstance(error, NotReady)
+            else timedelta(
+                seconds=backoff_s(claimed.retry_count, base_s=retry_base_s, random=random)
+            )
+        )
+        return await move(
+            connection,
+            claimed,
+            PublishingStatus.PENDING if gone else waiting,
+            act_at=now + wait,
+            retry_count=claimed.retry_count + 1,
+            drop_container=gone,
+            error_code=error.code,
+            error_message=str(error),
+        )

@@ -1,0 +1,307 @@
+"""The write-ahead ledger of publishing: what was about to be called, and what came of it.
+
+:meth:`Ledger.begin` commits before the call, :meth:`Ledger.succeed` after it; both are batched.
+Rarer endings go through :func:`move`. Every write carries the lease's number; what an answer
+said is kept in the attempt even when the lease was lost, for the reconciliation to read.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.services.batching import Batcher
+from engine.services.claiming import Claim
+from engine.services.outboxing import frame
+from models.publishing import PublishingStatus, is_allowed
+
+LINK_WAIT: Final = timedelta(seconds=2)
+"""The success event waits this long for the post's link, and then goes without it."""
+
+# The share lock on the content makes "changed or refused, never both" true: a change that is on
+# its way commits first and is seen here; one that comes later meets the guard trigger.
+_LOCK_CONTENTS = text("""
+SELECT id FROM contents WHERE id = ANY(CAST(:content_ids AS bigint[])) ORDER BY id FOR SHARE
+""")
+
+_BEGIN = text("""
+WITH asked AS (
+    SELECT * FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:numbers AS bigint[]), CAST(:calls AS text[])
+    ) AS asked (id, lease_number, call)
+), moved AS (
+    UPDATE publishing_logs l
+    SET status = 'sending', sent_at = clock_timestamp(), updated_at = now()
+    FROM asked, contents c
+    WHERE l.id = asked.id AND l.lease_number = asked.lease_number AND l.status = 'staged'
+      AND l.lease_expires_at > clock_timestamp()
+      AND c.id = l.content_id AND c.status = 'approved' AND c.revision = l.revision
+    RETURNING l.id, l.lease_number, l.payload_hash, asked.call
+)
+INSERT INTO publishing_attempts
+    (publishing_log_id, number, lease_number, call, payload_hash, is_visible, started_at)
+SELECT m.id,
+       1 + coalesce((SELECT max(a.number) FROM publishing_attempts a
+                     WHERE a.publishing_log_id = m.id), 0),
+       m.lease_number, m.call, m.payload_hash, true, clock_timestamp()
+FROM moved m
+RETURNING publishing_log_id, id
+""")
+
+_LOCK_FOR_RESULT = text("""
+SELECT id FROM contents WHERE id = ANY(CAST(:content_ids AS bigint[]))
+ORDER BY id FOR NO KEY UPDATE
+""")
+
+_SUCCEED = text("""
+WITH got AS (
+    SELECT * FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:numbers AS bigint[]), CAST(:attempt_ids AS bigint[]),
+        CAST(:post_ids AS text[]), CAST(:urls AS text[]), CAST(:user_ids AS bigint[]),
+        CAST(:event_keys AS text[]), CAST(:payloads AS text[]), CAST(:traces AS text[]),
+        CAST(:holds AS timestamptz[])
+    ) AS got (id, lease_number, attempt_id, post_id, url, user_id, event_key, payload, trace_id,
+              not_before)
+), closed AS (
+    UPDATE publishing_attempts a
+    SET outcome = 'accepted', finished_at = coalesce(a.finished_at, clock_timestamp()),
+        evidence = a.evidence || jsonb_build_object('post_id', got.post_id)
+    FROM got WHERE a.id = got.attempt_id
+), done AS (
+    UPDATE publishing_logs l
+    SET status = 'success', platform_post_id = got.post_id, platform_post_url = got.url,
+        error_code = NULL, error_message = NULL,
+        lease_owner = NULL, lease_expires_at = NULL, updated_at = now()
+    FROM got
+    WHERE l.id = got.id AND l.lease_number = got.lease_number
+      AND l.status IN ('sending', 'in_doubt')
+    RETURNING l.id
+), told AS (
+    INSERT INTO outbox (kind, key, user_id, payload, trace_id, not_before)
+    SELECT 'event', got.event_key, got.user_id, CAST(got.payload AS jsonb), got.trace_id,
+           got.not_before
+    FROM got JOIN done USING (id)
+    ON CONFLICT (key) DO NOTHING
+)
+SELECT id FROM done
+""")
+
+# A statement of its own: it has to see the rows that the one before has changed.
+_CLOSE_CONTENTS = text("""
+UPDATE contents c SET status = 'published', published_at = coalesce(c.published_at, now())
+WHERE c.id = ANY(CAST(:content_ids AS bigint[])) AND c.status = 'approved'
+  AND NOT EXISTS (
+      SELECT 1 FROM content_targets t
+      LEFT JOIN publishing_logs l USING (content_id, platform_account_id)
+      WHERE t.content_id = c.id AND l.status IS DISTINCT FROM 'success'
+  )
+""")
+
+_MOVE = text("""
+UPDATE publishing_logs
+SET status = :after,
+    act_at = coalesce(CAST(:act_at AS timestamptz), act_at),
+    retry_count = :retry_count,
+    container_id = CASE WHEN :drop_container THEN NULL ELSE container_id END,
+    container_expires_at = CASE WHEN :drop_container THEN NULL ELSE container_expires_at END,
+    error_code = :error_code, error_message = :error_message,
+    lease_owner = NULL, lease_expires_at = NULL, updated_at = now()
+WHERE id = :id AND lease_number = :lease_number AND status = :before
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A post that is live: what the platform calls it, and its link if that is known already."""
+
+    claim: Claim
+    attempt_id: int
+    post_id: str
+    url: str | None = None
+
+
+class Ledger:
+    """Batches the two writes that every post makes."""
+
+    def __init__(self, database: AsyncEngine) -> None:
+        self._database = database
+        self._begins: Batcher[tuple[Claim, str], int | None] = Batcher(self._begin_all)
+        self._successes: Batcher[Receipt, bool] = Batcher(self._succeed_all)
+
+    async def begin(self, claimed: Claim, call: str) -> int | None:
+        """Commit that ``call`` is about to be made; gives the attempt's id.
+
+        Returns:
+            None when it must not be made: the content was changed or withdrawn, or the lease is
+            no longer ours. Nothing was written then.
+        """
+        attempt_id = await self._begins.submit((claimed, call))
+        if attempt_id is not None:
+            claimed.status = PublishingStatus.SENDING
+        return attempt_id
+
+    async def succeed(self, receipt: Receipt) -> bool:
+        """Commit that the post is live: status, receipt and the author's event in one.
+
+        Returns:
+            False when the lease was lost meanwhile. The receipt is kept in the attempt.
+        """
+        return await self._successes.submit(receipt)
+
+    async def _begin_all(self, asked: Sequence[tuple[Claim, str]]) -> list[int | None]:
+        async with self._database.begin() as connection:
+            await connection.execute(
+                _LOCK_CONTENTS, {"content_ids": [claimed.content_id for claimed, _ in asked]}
+            )
+            rows = await connection.execute(
+                _BEGIN,
+                {
+                    "ids": [claimed.id for claimed, _ in asked],
+                    "numbers": [claimed.lease_number for claimed, _ in asked],
+                    "calls": [call for _, call in asked],
+                },
+            )
+            attempts: dict[int, int] = {row.publishing_log_id: row.id for row in rows}
+        return [attempts.get(claimed.id) for claimed, _ in asked]
+
+    async def _succeed_all(self, receipts: Sequence[Receipt]) -> list[bool]:
+        content_ids = [receipt.claim.content_id for receipt in receipts]
+        async with self._database.begin() as connection:
+            await connection.execute(_LOCK_FOR_RESULT, {"content_ids": content_ids})
+            now: datetime = (await connection.execute(text("SELECT now()"))).scalar_one()
+            rows = await connection.execute(
+                _SUCCEED,
+                {
+                    "ids": [receipt.claim.id for receipt in receipts],
+                    "numbers": [receipt.claim.lease_number for receipt in receipts],
+                    "attempt_ids": [receipt.attempt_id for receipt in receipts],
+                    "post_ids": [receipt.post_id for receipt in receipts],
+                    "urls": [receipt.url for receipt in receipts],
+                    "user_ids": [receipt.claim.author_id for receipt in receipts],
+                    "event_keys": [result_key(receipt.claim) for receipt in receipts],
+                    "payloads": [
+                        json.dumps(success_frame(receipt), ensure_ascii=False)
+                        for receipt in receipts
+                    ],
+                    "traces": [receipt.claim.trace_id for receipt in receipts],
+                    "holds": [None if receipt.url else now + LINK_WAIT for receipt in receipts],
+                },
+            )
+            done = set(rows.scalars())
+            await connection.execute(_CLOSE_CONTENTS, {"content_ids": content_ids})
+        return [receipt.claim.id in done for receipt in receipts]
+
+
+def result_key(claimed: Claim) -> str:
+    """The event id of this post's result: one per lease that could have ended it."""
+    return f"publish_result:{claimed.id}:{claimed.lease_number}"
+
+
+def success_frame(receipt: Receipt) -> dict[str, Any]:
+    """The author's ``publish_result`` for a post that is live."""
+    claimed = receipt.claim
+    return frame(
+        "publish_result",
+        trace_id=claimed.trace_id,
+        content_id=claimed.content_id,
+        platform=str(claimed.platform),
+        status="success",
+        post_url=receipt.url,
+    )
+
+
+async def add_link(database: AsyncEngine, claimed: Claim, url: str) -> None:
+    """Store the post's link, and let the waiting event go out with it."""
+    async with database.begin() as connection:
+        await connection.execute(
+            text("UPDATE publishing_logs SET platform_post_url = :url WHERE id = :id"),
+            {"id": claimed.id, "url": url},
+        )
+        await connection.execute(
+            text("""
+                UPDATE outbox
+                SET payload = payload || jsonb_build_object('post_url', CAST(:url AS text)),
+                    not_before = NULL
+                WHERE key = :key AND sent_at IS NULL
+            """),
+            {"key": result_key(claimed), "url": url},
+        )
+
+
+async def move(
+    connection: AsyncConnection,
+    claimed: Claim,
+    after: PublishingStatus,
+    *,
+    act_at: datetime | None = None,
+    retry_count: int | None = None,
+    drop_container: bool = False,
+    error_code: str | None = None,
+    error_message: str | None = None,
+) -> bool:
+    """Take one step of the life cycle and give the lease back.
+
+    Returns:
+        False when the lease was lost or the row moved on; nothing was written then.
+    """
+    if after is not claimed.status and not is_allowed(claimed.status, after):
+        raise ValueError(f"no step from {claimed.status} to {after}")
+    result = await connection.execute(
+        _MOVE,
+        {
+            "id": claimed.id,
+            "lease_number": claimed.lease_number,
+            "before": claimed.status,
+            "after": after,
+            "act_at": act_at,
+            "retry_count": claimed.retry_count if retry_count is None else retry_count,
+            "drop_container": drop_container,
+            "error_code": error_code,
+            "error_message": error_message,
+        },
+    )
+    return bool(result.rowcount)
+
+
+async def close_attempt(
+    connection: AsyncConnection, attempt_id: int, outcome: str, evidence: Mapping[str, Any]
+) -> None:
+    """Write what came of an attempt: ``refused``, ``not_sent`` or ``unknown``."""
+    await connection.execute(
+        text("""
+            UPDATE publishing_attempts
+            SET outcome = :outcome, finished_at = clock_timestamp(),
+                evidence = evidence || CAST(:evidence AS jsonb)
+            WHERE id = :id
+        """),
+        {
+            "id": attempt_id,
+            "outcome": outcome,
+            "evidence": json.dumps(evidence, ensure_ascii=False, default=str),
+        },
+    )
+
+
+async def note_look(
+    connection: AsyncConnection, claimed: Claim, evidence: Mapping[str, Any]
+) -> None:
+    """Write down one look of the reconciliation, for the person who may have to decide."""
+    await connection.execute(
+        text("""
+            INSERT INTO publishing_attempts (publishing_log_id, number, lease_number, call,
+                payload_hash, is_visible, started_at, finished_at, outcome, evidence)
+            SELECT :id, 1 + coalesce(max(number), 0), :lease_number, 'look', :payload_hash, false,
+                   clock_timestamp(), clock_timestamp(), 'read', CAST(:evidence AS jsonb)
+            FROM publishing_attempts WHERE publishing_log_id = :id
+        """),
+        {
+            "id": claimed.id,
+            "lease_number": claimed.lease_number,
+            "payload_hash": claimed.payload_hash,
+            "evidence": json.dumps(evidence, ensure_ascii=False, default=str),
+        },
+    )

@@ -1,0 +1,233 @@
+"""Finds out what became of a post whose outcome is unknown. It only reads, and binds or waits.
+
+Source: docs/state_machine.md has the rule; ``engine.rules.doubt`` decides.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from engine.errors import PlatformError
+from engine.ports import (
+    AccountAccess,
+    Clock,
+    ContainerReading,
+    ContainerState,
+    LivePost,
+    PlatformClient,
+)
+from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s
+from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
+from engine.services.claiming import Claim
+from engine.services.ending import ask_person, fail
+from engine.services.ledger import Ledger, Receipt, move, note_look
+from engine.services.preparing import CONTAINER_LIFE, open_access, post_of
+from models.accounts import TokenUnreadable, TokenVault
+from models.publishing import PublishingStatus
+
+log = structlog.get_logger(__name__)
+
+BLOCKED_CODES: Final = frozenset({"4/2207051"})
+"""Answers after which a post is never repeated: the platform blocks the action (Instagram Platform
+error codes, read 2026-11-23), though the post may be live all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LastAttempt:
+    id: int
+    post_id: str | None
+    code: str | None
+
+
+class Reconciliation:
+    """Looks at posts in doubt, one look a claim."""
+
+    def __init__(
+        self,
+        *,
+        database: AsyncEngine,
+        vault: TokenVault,
+        clock: Clock,
+        ledger: Ledger,
+        wait: timedelta,
+        give_up: timedelta,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._ledger = ledger
+        self._wait = wait
+        self._give_up = give_up
+
+    async def look(self, claimed: Claim, platform: PlatformClient | None) -> None:
+        """Read once what can be read, and take the step that follows."""
+        attempt = await self._last_attempt(claimed)
+        if attempt.post_id is not None:  # the answer came, only its commit did not
+            await self._ledger.succeed(Receipt(claimed, attempt.id, attempt.post_id))
+            log.info("bound to the answer that was kept", post_id=attempt.post_id)
+            return
+        sent_at = claimed.sent_at or (
+            (claimed.container_expires_at or self._clock.now()) - CONTAINER_LIFE
+        )
+        in_doubt_for = self._clock.now() - sent_at
+        try:
+            access = open_access(claimed, self._vault)
+        except TokenUnreadable:
+            access = None
+        if platform is None or access is None:
+            await self._cannot_read(claimed, in_doubt_for, "no access to the account")
+            return
+        try:
+            container = await self._read_container(claimed, platform, access)
+            matches = await self._matches(claimed, platform, access, sent_at)
+        except PlatformError as error:
+            await self._cannot_read(claimed, in_doubt_for, f"{error.code}: {error}")
+            return
+        seen = Witnesses(
+            container=container.state,
+            matches=tuple(matches),
+            has_twin=await self._has_twin(claimed),
+            is_blocked=attempt.code in BLOCKED_CODES,
+        )
+        verdict = judge(seen, in_doubt_for=in_doubt_for, wait=self._wait, give_up=self._give_up)
+        await self._act(claimed, attempt, seen, container, verdict, in_doubt_for)
+
+    async def _act(
+        self,
+        claimed: Claim,
+        attempt: _LastAttempt,
+        seen: Witnesses,
+        container: ContainerReading,
+        verdict: Verdict,
+        in_doubt_for: timedelta,
+    ) -> None:
+        now = self._clock.now()
+        log.info(
+            "looked",
+            container=str(container.state),
+            verdict=str(verdict),
+            matches=[post.post_id for post in seen.matches],
+        )
+        async with self._database.begin() as connection:
+            await note_look(
+                connection,
+                claimed,
+                {
+                    "container": str(container.state),
+                    "detail": container.detail,
+                    "matches": [post.post_id for post in seen.matches],
+                    "has_twin": seen.has_twin,
+                    "verdict": str(verdict),
+                },
+            )
+            match verdict:
+                case Verdict.LOOK_AGAIN:
+                    pause_s = next_look_s(in_doubt_for, wait=self._wait)
+                    await move(
+                        connection,
+                        claimed,
+                        PublishingStatus.IN_DOUBT,
+                        act_at=now + timedelta(seconds=pause_s),
+                    )
+                case Verdict.SEND_SAME:
+                    await move(connection, claimed, PublishingStatus.STAGED, act_at=now)
+                case Verdict.PREPARE_ANEW:
+                    await move(
+                        connection,
+                        claimed,
+                        PublishingStatus.PENDING,
+                        act_at=now,
+                        drop_container=True,
+                    )
+                case Verdict.GIVE_UP:
+                    await fail(connection, claimed, code="action_blocked")
+                case Verdict.ASK_PERSON:
+                    await ask_person(connection, claimed, code="outcome_undecidable")
+        if verdict is Verdict.BIND:
+            post = seen.matches[0]
+            await self._ledger.succeed(Receipt(claimed, attempt.id, post.post_id, post.url))
+
+    async def _cannot_read(self, claimed: Claim, in_doubt_for: timedelta, why: str) -> None:
+        log.warning("cannot look", why=why)
+        async with self._database.begin() as connection:
+            await note_look(connection, claimed, {"cannot_look": why})
+            if in_doubt_for >= self._give_up:
+                await ask_person(connection, claimed, code="outcome_unreadable")
+                return
+            pause_s = next_look_s(in_doubt_for, wait=self._wait)
+            await move(
+                connection,
+                claimed,
+                PublishingStatus.IN_DOUBT,
+                act_at=self._clock.now() + timedelta(seconds=pause_s),
+            )
+
+    async def _read_container(
+        self, claimed: Claim, platform: PlatformClient, access: AccountAccess
+    ) -> ContainerReading:
+        if claimed.container_id is None:
+            return ContainerReading(ContainerState.UNKNOWN)
+        return await platform.read_container(access, claimed.container_id)
+
+    async def _matches(
+        self,
+        claimed: Claim,
+        platform: PlatformClient,
+        access: AccountAccess,
+        sent_at: datetime,
+    ) -> list[LivePost]:
+        post = post_of(claimed)
+        posts = await platform.list_posts(access, sent_at - CLOCK_MARGIN)
+        return matching_posts(
+            posts,
+            text=post.text,
+            kind=post.media[0].kind if post.media else "text",
+            sent_at=sent_at,
+            bound_ids=await self._bound_ids(claimed, [post.post_id for post in posts]),
+        )
+
+    async def _bound_ids(self, claimed: Claim, post_ids: list[str]) -> set[str]:
+        async with self._database.connect() as connection:
+            rows = await connection.execute(
+                text("""
+                    SELECT platform_post_id FROM publishing_logs
+                    WHERE platform_account_id = :account_id AND id <> :id
+                      AND platform_post_id = ANY(CAST(:post_ids AS text[]))
+                """),
+                {"account_id": claimed.account_id, "id": claimed.id, "post_ids": post_ids},
+            )
+            return set(rows.scalars())
+
+    async def _has_twin(self, claimed: Claim) -> bool:
+        async with self._database.connect() as connection:
+            rows = await connection.execute(
+                text("""
+                    SELECT c.body FROM publishing_logs l JOIN contents c ON c.id = l.content_id
+                    WHERE l.platform_account_id = :account_id AND l.id <> :id
+                      AND l.status IN ('sending', 'in_doubt')
+                """),
+                {"account_id": claimed.account_id, "id": claimed.id},
+            )
+            return any(normalise(body) == normalise(claimed.body) for body in rows.scalars())
+
+    async def _last_attempt(self, claimed: Claim) -> _LastAttempt:
+        async with self._database.connect() as connection:
+            rows: list[Any] = list(
+                await connection.execute(
+                    text("""
+                        SELECT id, evidence->>'post_id' AS post_id, evidence->>'code' AS code
+                        FROM publishing_attempts
+                        WHERE publishing_log_id = :id AND is_visible
+                        ORDER BY number DESC
+                    """),
+                    {"id": claimed.id},
+                )
+            )
+        if not rows:
+            return _LastAttempt(id=0, post_id=None, code=None)
+        kept = next((row.post_id for row in rows if row.post_id is not None), None)
+        return _LastAttempt(id=rows[0].id, post_id=kept, code=rows[0].code)

@@ -1,0 +1,180 @@
+"""Turns approved contents that become due into publishing logs, and follows what changed since.
+
+Idempotent, so it may run as often as anybody likes: by tick, by a content's ``NOTIFY``, at boot.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.errors import InvalidCommand
+from engine.services.outboxing import consume
+from models.contents import ContentStatus
+from models.outbox import WORK_CHANNEL
+
+LATE_AFTER: Final = timedelta(seconds=5)
+"""A post that is first seen this long after its time is marked late."""
+
+_ADD = text("""
+INSERT INTO publishing_logs
+    (content_id, platform_account_id, status, due_at, act_at, is_late, revision, trace_id)
+SELECT c.id, t.platform_account_id, 'pending', c.scheduled_at, :now, c.scheduled_at < :late,
+       c.revision, replace(CAST(gen_random_uuid() AS text), '-', '')
+FROM contents c JOIN content_targets t ON t.content_id = c.id
+WHERE c.status = 'approved' AND c.scheduled_at <= :until
+  AND NOT EXISTS (
+      SELECT 1 FROM publishing_logs l
+      WHERE l.content_id = c.id AND l.platform_account_id = t.platform_account_id
+  )
+ORDER BY c.scheduled_at, c.id
+ON CONFLICT (content_id, platform_account_id) DO NOTHING
+RETURNING id
+""")
+
+# A new revision fences whoever holds the old one: the lease number grows with it.
+_RENEW = text("""
+UPDATE publishing_logs l
+SET status = 'pending', due_at = c.scheduled_at,
+    act_at = greatest(:now, c.scheduled_at - CAST(:look_ahead AS interval)),
+    is_late = c.scheduled_at < :late, revision = c.revision, retry_count = 0,
+    container_id = NULL, container_expires_at = NULL, error_code = NULL, error_message = NULL,
+    lease_number = l.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
+    updated_at = now()
+FROM contents c
+WHERE c.id = l.content_id AND c.status = 'approved' AND c.scheduled_at IS NOT NULL
+  AND l.revision <> c.revision AND l.status IN ('pending', 'staged', 'cancelled', 'failed')
+RETURNING l.id
+""")
+
+_WITHDRAW = text("""
+UPDATE publishing_logs l
+SET status = 'cancelled', container_id = NULL, container_expires_at = NULL,
+    lease_number = l.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
+    updated_at = now()
+FROM contents c
+WHERE c.id = l.content_id AND l.status IN ('pending', 'staged')
+  AND c.status NOT IN ('approved', 'published')
+RETURNING l.id
+""")
+
+_ASK = text("""
+INSERT INTO publishing_logs
+    (content_id, platform_account_id, status, due_at, act_at, revision, trace_id)
+VALUES (:content_id, :account_id, 'pending', :now, :now, :revision,
+        replace(CAST(gen_random_uuid() AS text), '-', ''))
+ON CONFLICT (content_id, platform_account_id) DO UPDATE
+SET status = CASE WHEN publishing_logs.status = 'staged'
+                   AND publishing_logs.revision = excluded.revision
+                  THEN 'staged' ELSE 'pending' END,
+    container_id = CASE WHEN publishing_logs.revision = excluded.revision
+                        THEN publishing_logs.container_id END,
+    due_at = :now, act_at = :now, revision = excluded.revision, retry_count = 0,
+    error_code = NULL, error_message = NULL,
+    lease_number = publishing_logs.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
+    updated_at = now()
+WHERE publishing_logs.status IN ('pending', 'staged', 'cancelled', 'failed')
+RETURNING id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan changed: posts added, posts whose content changed, posts withdrawn."""
+
+    added: int
+    renewed: int
+    withdrawn: int
+
+
+async def scan(
+    database: AsyncEngine,
+    *,
+    now: datetime,
+    look_ahead_s: float,
+    message_key: str | None = None,
+) -> Scan:
+    """Arm every approved content that is due within the look-ahead.
+
+    Args:
+        database: PostgreSQL.
+        now: aware; what due times are compared with.
+        look_ahead_s: how far to look; containers are made this early.
+        message_key: consumed in the same transaction when the scan was asked for by a message.
+    """
+    look_ahead = timedelta(seconds=look_ahead_s)
+    times = {"now": now, "late": now - LATE_AFTER}
+    async with database.begin() as connection:
+        await consume(connection, message_key)
+        added = await connection.execute(_ADD, {**times, "until": now + look_ahead})
+        renewed = await connection.execute(_RENEW, {**times, "look_ahead": look_ahead})
+        withdrawn = await connection.execute(_WITHDRAW)
+        done = Scan(len(added.all()), len(renewed.all()), len(withdrawn.all()))
+        if done != Scan(0, 0, 0):
+            await _wake_workers(connection)
+    return done
+
+
+async def publish_now(
+    database: AsyncEngine,
+    *,
+    content_id: int,
+    account_id: int,
+    now: datetime,
+    message_key: str | None = None,
+) -> bool:
+    """Have one content published on one account at once, on the same road as a scheduled one.
+
+    Returns:
+        False when there is nothing to do: it is live, on its way, or waits for a person.
+
+    Raises:
+        InvalidCommand: the content or the account is unknown, they belong to different clients,
+            or the content is not approved.
+    """
+    async with database.begin() as connection:
+        row = (
+            await connection.execute(
+                text("""
+                    SELECT c.status, c.revision, c.client_id, a.client_id AS account_client_id
+                    FROM (SELECT 1) AS one
+                    LEFT JOIN contents c ON c.id = :content_id
+                    LEFT JOIN platform_accounts a ON a.id = :account_id
+                """),
+                {"content_id": content_id, "account_id": account_id},
+            )
+        ).one()
+        if row.status is None:
+            raise InvalidCommand(f"there is no content {content_id}")
+        if row.account_client_id is None:
+            raise InvalidCommand(f"there is no platform account {account_id}")
+        if row.client_id != row.account_client_id:
+            raise InvalidCommand(
+                f"content {content_id} and account {account_id} belong to different clients"
+            )
+        if row.status not in (ContentStatus.APPROVED, ContentStatus.PUBLISHED):
+            raise InvalidCommand(
+                f"content {content_id} is {row.status}; only an approved one is published"
+            )
+        await consume(connection, message_key)
+        if row.status == ContentStatus.PUBLISHED:
+            return False
+        asked = await connection.execute(
+            _ASK,
+            {
+                "content_id": content_id,
+                "account_id": account_id,
+                "now": now,
+                "revision": row.revision,
+            },
+        )
+        if asked.first() is None:
+            return False
+        await _wake_workers(connection)
+    return True
+
+
+async def _wake_workers(connection: AsyncConnection) -> None:
+    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": WORK_CHANNEL})

@@ -1,0 +1,189 @@
+"""What travels between browser and edge: the six events and the control frames.
+
+One JSON object per frame, flat. Unknown fields pass through, so that a newer sender does not
+have to wait for an older receiver. The event's ``id`` is not a field here: it is given in the one
+moment that gives the sequence (``delivery.lua``), and ``chat_stream`` never has one.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from models.words import (
+    ContentStatus,
+    Platform,
+    Priority,
+    PublishResultStatus,
+    Sentiment,
+    Severity,
+)
+
+UtcInstant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+"""Aware on the way in, RFC 3339 with ``Z`` on the way out."""
+
+
+class Frame(BaseModel):
+    """One JSON object on the wire."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    absent_when_none: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are left out instead of sent as null."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """The frame as plain JSON values."""
+        fields = self.model_dump(mode="json")
+        for name in self.absent_when_none:
+            if fields[name] is None:
+                del fields[name]
+        return fields
+
+
+class Event(Frame):
+    """What every event carries besides its own fields."""
+
+    absent_when_none = frozenset({"trace_id"})
+
+    v: Literal[1] = 1
+    ts: UtcInstant = Field(default_factory=lambda: datetime.now(UTC))
+    trace_id: str | None = None
+
+
+class CrisisAlert(Event):
+    """Negative comments surge; to everyone assigned to the client."""
+
+    type: Literal["crisis_alert"] = "crisis_alert"
+    client_id: int
+    severity: Severity
+    message: str
+    comment_ids: list[int]
+
+
+class PublishResult(Event):
+    """A post succeeded or failed for good; to the content's author."""
+
+    absent_when_none = Event.absent_when_none | {"post_url", "error"}
+
+    type: Literal["publish_result"] = "publish_result"
+    content_id: int
+    platform: Platform
+    status: PublishResultStatus
+    post_url: str | None = None
+    error: str | None = None
+
+
+class ApprovalRequest(Event):
+    """A content's status changed and needs review; to the reviewers.
+
+    ``requester`` is a name to show, not an id.
+    """
+
+    type: Literal["approval_request"] = "approval_request"
+    content_id: int
+    title: str
+    from_status: ContentStatus
+    to_status: ContentStatus
+    requester: str
+
+
+class NewComment(Event):
+    """A comment was synchronised; to the account's operators. ``sentiment`` null: not known yet."""
+
+    type: Literal["new_comment"] = "new_comment"
+    comment_id: int
+    platform: Platform
+    author: str
+    message: str
+    sentiment: Sentiment | None
+
+
+class Reference(BaseModel):
+    """What a notification is about."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    id: int | str
+
+
+class NotificationEvent(Event):
+    """Any notification row; to its user."""
+
+    type: Literal["notification"] = "notification"
+    notification_id: int
+    title: str
+    message: str
+    priority: Priority
+    reference: Reference | None
+
+
+class ChatStream(Event):
+    """A piece of the assistant's answer; to the asking user. Live, ordered by ``index``."""
+
+    type: Literal["chat_stream"] = "chat_stream"
+    chunk: str
+    conversation_id: int
+    done: bool
+    index: int = Field(ge=0)
+    status: str
+
+
+AnyEvent = Annotated[
+    CrisisAlert | PublishResult | ApprovalRequest | NewComment | NotificationEvent | ChatStream,
+    Field(discriminator="type"),
+]
+"""Any of the six, told apart by ``type``."""
+
+
+class Hello(Frame):
+    """First frame of a connection, and the answer to every ``resume``.
+
+    The next event with an id has number ``seq + 1`` of ``epoch``. ``recovered`` is true if a
+    position was given and every event after it follows; otherwise the client reloads its state.
+    """
+
+    type: Literal["hello"] = "hello"
+    epoch: str
+    seq: int = Field(ge=0)
+    recovered: bool
+    server_time: UtcInstant
+    connection_id: str
+
+
+class Pong(Frame):
+    """The answer to a ``ping``."""
+
+    type: Literal["pong"] = "pong"
+
+
+class Ping(Frame):
+    """Sent by the client every 30 s; a client silent for 90 s is cut."""
+
+    type: Literal["ping"] = "ping"
+
+
+class Auth(Frame):
+    """First frame of a client that brought its token neither in the URL nor in a subprotocol.
+
+    ``resume`` is the id of the last event that the client saw, if it saw one.
+    """
+
+    type: Literal["auth"] = "auth"
+    token: str = Field(repr=False)
+    resume: str | None = None
+
+
+class Resume(Frame):
+    """The client moves its position; answered by a ``hello``, then by what it missed.
+
+    ``id`` is the id of the last event that it saw. One that cannot be read or found again is
+    answered by ``recovered: false``.
+    """
+
+    type: Literal["resume"] = "resume"
+    id: str
+
+
+ClientFrame = Annotated[Ping | Auth | Resume, Field(discriminator="type")]
+"""What a client may send."""

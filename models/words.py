@@ -1,0 +1,55 @@
+"""Closed sets of words that rows and browser events share; light enough for every process."""
+
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """Where a post can go."""
+
+    INSTAGRAM = "instagram"
+    FACEBOOK = "facebook"
+    THREADS = "threads"
+    YOUTUBE = "youtube"
+
+
+class ContentStatus(StrEnum):
+    """draft → review → approved → published; review → rejected → draft; approved → draft."""
+
+    DRAFT = "draft"
+    REVIEW = "review"
+    REJECTED = "rejected"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+
+
+class Priority(StrEnum):
+    """How loudly the browser should say it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class PublishResultStatus(StrEnum):
+    """How a post ended, as its author is told."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+class Severity(StrEnum):
+    """How bad a surge of negative comments is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Sentiment(StrEnum):
+    """What a comment feels like; null where it is not known yet."""
+
+    POSITIVE = "positive"
+    NEUTRAL = "neutral"
+    NEGATIVE = "negative"

@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter
@@ -15,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.parameters import read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-BODY_LIMIT: Final = 1024 * 1024  # bytes; a publishing request is far smaller
 JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
 HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
@@ -110,7 +109,7 @@ class GraphSurface:
             arrived_at=wire.arrived_at,
         )
         world.requests.append(seen)
-        parameters, token = await _read_parameters(scope, receive)
+        parameters, token = await read_parameters(scope, receive)
 
         async def carry_out(is_repeat: bool = False) -> Answer:
             headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
@@ -220,43 +219,6 @@ async def _gone(receive: Receive) -> None:
 def _base_url(scope: Scope) -> str:
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     return f"{scope['scheme']}://{host.decode('latin-1')}"
-
-
-async def _read_parameters(scope: Scope, receive: Receive) -> tuple[dict[str, str], str | None]:
-    """Parameters from query and body together, and the token from wherever it came."""
-    parameters = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    token = content_type = None
-    for name, value in scope["headers"]:
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            token = value[7:].strip().decode("latin-1")
-        elif name == b"content-type":
-            content_type = value
-    if scope["method"] == "POST":
-        body = b""
-        is_whole = False
-        while not is_whole and len(body) <= BODY_LIMIT:
-            message = await receive()
-            body += message.get("body", b"")
-            is_whole = not message.get("more_body", False)
-        if content_type and content_type.startswith(b"application/json"):
-            parameters.update(_from_json(body))
-        else:
-            parameters.update(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    given = parameters.pop("access_token", None)
-    return parameters, token or given
-
-
-def _from_json(body: bytes) -> dict[str, str]:
-    try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    if not isinstance(values, dict):
-        return {}
-    return {
-        name: value if isinstance(value, str) else orjson.dumps(value).decode()
-        for name, value in values.items()
-    }
 
 
 def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:

@@ -5,6 +5,7 @@ import datetime
 import ipaddress
 import logging
 import re
+import socket
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -124,6 +125,19 @@ async def test_refused_connection_means_not_sent():
     with pytest.raises(NotSent) as caught:
         await post(Transport(server.url))
     assert caught.value.code == "not-connected"
+
+
+async def test_host_is_reached_by_whichever_of_its_addresses_answers(monkeypatch):
+    async with serving(for_ever) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        # 192.0.2.0/24 is kept for documentation: nothing there answers.
+        addresses = [(*stream, ("192.0.2.1", port)), (*stream, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        transport = Transport(f"http://localhost:{port}")
+        async with asyncio.timeout(3):
+            assert (await post(transport)).status == 200
+        await transport.close()
 
 
 async def test_tls_that_never_completes_means_not_sent(monkeypatch):

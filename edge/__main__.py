@@ -8,7 +8,7 @@ from edge.settings import Settings, SettingsInvalid
 
 
 def main() -> int:
-    """Serve until a signal arrives; the exit code."""
+    """Serve until a signal arrives; the exit code, 0 if that was why it stopped."""
     try:
         settings = Settings.load()
     except SettingsInvalid as error:
@@ -17,7 +17,7 @@ def main() -> int:
     logs.configure(settings.log_format, settings.log_level)
     server = Server(settings)
     server.run()
-    return 0 if server.started else 1
+    return 0 if server.started and not server.edge.has_failed.is_set() else 1
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class Edge:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.has_failed = asyncio.Event()
+        """Set when the edge can no longer do its work; its process should end."""
         # For commands; the subscription has a connection of its own. One retry, because a pooled
         # connection may have died with a server that is long back.
         self.redis = Redis.from_url(
@@ -83,18 +85,24 @@ class Edge:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Route between Redis and sockets while the context is open."""
-        async with asyncio.TaskGroup() as tasks:
-            router = tasks.create_task(self._router.run(), name="router")
-            try:
-                yield
-            finally:
-                router.cancel()
-                await asyncio.wait([router])
-                await self._say_goodbye()
+        router = asyncio.create_task(self._router.run(), name="router")
+        router.add_done_callback(self._judge)
+        try:
+            yield
+        finally:
+            router.cancel()
+            await asyncio.wait([router])
+            await self._say_goodbye()
 
     async def drain(self) -> None:
         """Close every socket as draining and wait a little for them to go."""
         await self.sockets.drain(self.settings.drain_s)
+
+    def _judge(self, router: asyncio.Task[None]) -> None:
+        """An edge without its router is worse than none: it would look alive."""
+        if not router.cancelled() and (error := router.exception()) is not None:
+            log.critical("router failed", exc_info=error)
+            self.has_failed.set()
 
     async def _say_goodbye(self) -> None:
         try:

@@ -35,7 +35,7 @@ class Identity:
     user_id: int
     roles: frozenset[str]
     client_ids: frozenset[int]
-    expires_at: float
+    expires_at: int
 
 
 class Verifier:
@@ -74,7 +74,7 @@ class Verifier:
         if not isinstance(clients, list) or not all(type(client) is int for client in clients):
             raise TokenRefused("clients is not a list of ids")
         return Identity(
-            int(claims["sub"]), frozenset(roles), frozenset(clients), float(claims["exp"])
+            int(claims["sub"]), frozenset(roles), frozenset(clients), int(claims["exp"])
         )
 
 

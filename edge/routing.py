@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Any, Final
 
 import orjson
@@ -9,13 +10,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from edge.history import History
-from edge.intake import Intake, MessageMalformed, read_message
+from edge.intake import Intake, read_message
 from edge.metrics import Metrics
 from edge.presence import Presence
 from edge.registry import Connected, Registry
 from edge.subscription import Subscription
 from models import channels
-from models.channels import EventIdMalformed, Position, decode_event_id
+from models.channels import Position, decode_event_id
 from models.delivery import OutgoingEvent, Reading
 
 _ID_STARTS: Final = b'{"id":"'
@@ -113,7 +114,7 @@ class Router:
                 self._send_unkept(self._registry.with_role(role), message.frame)
             elif (user_id := channels.user_of_live(channel)) is not None:
                 self._push(user_id, data)
-        except (MessageMalformed, EventIdMalformed, UnicodeDecodeError) as error:
+        except ValueError as error:  # malformed in one way or another; anyone may publish here
             self._metrics.skipped.inc()
             log.warning("message skipped", channel=channel, reason=str(error))
 
@@ -139,7 +140,7 @@ class Router:
         if self._traces:
             self._trace(orjson.loads(data), len(connections))
 
-    def _send_unkept(self, connections: Any, frame: dict[str, Any]) -> None:
+    def _send_unkept(self, connections: Collection[Connected], frame: dict[str, Any]) -> None:
         data = orjson.dumps(frame)
         text = data.decode()
         for connection in connections:
@@ -147,14 +148,15 @@ class Router:
         if self._traces:
             self._trace(frame, len(connections))
 
-    def _trace(self, frame: dict[str, Any], sockets: int) -> None:
-        log.debug(
-            "event routed",
-            event_id=frame.get("id"),
-            type=frame.get("type"),
-            trace_id=frame.get("trace_id"),
-            sockets=sockets,
-        )
+    def _trace(self, frame: Any, sockets: int) -> None:
+        if isinstance(frame, dict):
+            log.debug(
+                "event routed",
+                event_id=frame.get("id"),
+                type=frame.get("type"),
+                trace_id=frame.get("trace_id"),
+                sockets=sockets,
+            )
 
     # Whether anything was lost
 

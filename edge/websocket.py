@@ -69,7 +69,7 @@ class Endpoint:
             elif not self._may_connect(Headers(scope=scope)):
                 connection.close(CloseCode.REFUSED)
             else:
-                query = parse_qs(scope["query_string"].decode("latin-1"))
+                query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
                 token = query.get("token", [token_among(offered)])[0]
                 connection.start(token, query.get("resume", [None])[0])
             await connection.serve(receive)

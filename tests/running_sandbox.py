@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +32,10 @@ class RunningSandbox:
             self._process.kill()
             raise RuntimeError(f"the sandbox did not start: {line}{self._process.stderr.read()}")
         self.base_url = found[0]
+        self._said: list[str] = []
+        # Somebody has to read: a full pipe would stop the sandbox in the middle of a complaint.
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self._http = httpx.Client(base_url=self.base_url, trust_env=False, timeout=10)
 
     @property
@@ -109,8 +114,14 @@ class RunningSandbox:
         """End the process; gives what it wrote to stderr, which is nothing when all was well."""
         self._http.close()
         self._process.terminate()
-        _, said = self._process.communicate(timeout=10)
-        return said
+        self._process.wait(timeout=10)
+        self._listener.join(timeout=10)
+        self._process.stderr.close()
+        return "".join(self._said)
+
+    def _listen(self) -> None:
+        for line in self._process.stderr:
+            self._said.append(line)
 
     def __enter__(self) -> Self:
         return self

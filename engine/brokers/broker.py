@@ -19,7 +19,7 @@ from dramatiq import Actor, Broker, Message, Middleware
 from dramatiq.errors import ActorNotFound, ConnectionClosed, QueueJoinTimeout, QueueNotFound
 from pydantic import ValidationError
 
-from engine.brokers.consumer import PriorityConsumer
+from engine.brokers.consumer import WIDEST, PriorityConsumer
 from engine.brokers.dead_letters import DeadLetters, DeadMessage
 from engine.brokers.defaults import default_middleware
 from engine.brokers.heartbeat import Heartbeat
@@ -218,10 +218,13 @@ class PriorityBroker(Broker):
                 self._heartbeat.start()
             holdings = self._holdings
         holdings.lost_contact()  # another consumer may have failed with an answer in its hands
+        # dramatiq asks for twice the threads; a smaller figure is somebody's wish.
+        threads = min(prefetch, self._threads or prefetch)
         return PriorityConsumer(
             self.siblings,
             holdings,
-            threads=min(prefetch, self._threads or prefetch),
+            threads=threads,
+            widest=threads * WIDEST if threads == self._threads else threads,
             timeout_ms=timeout,
             work_queue=self._work_queue,
         )

@@ -35,6 +35,9 @@ no more ahead than it finishes in this time at its present pace."""
 WIDEST = 16
 """Times the number of threads: how far a worker of very short messages may fetch ahead."""
 
+MOST = 4000
+"""Held at once, whatever the number of threads: Redis' Lua unpacks no more than some thousand."""
+
 HOARD_S = 0.05
 """Messages that were fetched ahead are given back when nothing has finished for this long."""
 
@@ -54,7 +57,8 @@ class PriorityConsumer(Consumer):
     Args:
         siblings: the brokers of this namespace.
         holdings: what this process holds of the queue.
-        threads: how many messages can run at once; more are fetched only while they finish fast.
+        threads: how many messages are fetched at least, as many as can run at once.
+        widest: how many are fetched at most, while they finish fast.
         timeout_ms: the longest wait for a message.
         work_queue: where fetched messages wait for a thread, to give back what waits too long.
     """
@@ -65,12 +69,14 @@ class PriorityConsumer(Consumer):
         holdings: Holdings,
         *,
         threads: int,
+        widest: int,
         timeout_ms: int,
         work_queue: "PriorityQueue[Any] | None" = None,
     ) -> None:
         self._siblings = siblings
         self._holdings = holdings
-        self._threads = threads
+        self._threads = min(threads, MOST)
+        self._widest = min(max(threads, widest), MOST)
         self._timeout_s = timeout_ms / 1000
         self._work_queue = work_queue
         self._line = Line(siblings.client)
@@ -80,7 +86,7 @@ class PriorityConsumer(Consumer):
         self._fetched: deque[HeldMessage] = deque()
         # Returned by the last call. If the caller failed with it, it is nowhere else.
         self._returned: HeldMessage | None = None
-        self._limit = threads
+        self._limit = self._threads
         self._wake_key = f"{siblings.namespace}:{holdings.queue}.wake"
         self._token = False
         self._more = True
@@ -224,7 +230,7 @@ class PriorityConsumer(Consumer):
         elapsed_s = max(now - self._exchanged_at, 1e-6)
         self._exchanged_at = now
         ahead = int(finished / elapsed_s * LINGER_S)
-        self._limit = min(max(self._threads, ahead), self._threads * WIDEST)
+        self._limit = min(max(self._threads, ahead), self._widest)
 
     def _listen(self, now: float) -> None:
         """Have one blocking pop outstanding while a thread is free and nothing is known."""

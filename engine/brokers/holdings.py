@@ -166,15 +166,13 @@ class Holdings:
             self._reports.append(Report(redis_message_id))
             return None
         try:
-            message: Message[Any] = Message.decode(payload)
-            options = {"redis_message_id": redis_message_id}
-            # dramatiq finds the consumer by the message's queue, and sets messages with an eta
-            # aside; ours are due when they arrive.
-            message = message.copy(queue_name=message.queue_name, options=options)
+            message = _checked(Message.decode(payload)).copy(
+                options={"redis_message_id": redis_message_id}
+            )
+            # dramatiq sets messages with an eta aside; ours are due when they arrive.
             message.options.pop("eta", None)
-        except (DecodeError, TypeError, AttributeError) as error:
-            cause = error.error if isinstance(error, DecodeError) else error
-            reason = f"{type(error).__name__}: {describe(cause)}"
+        except DecodeError as error:
+            reason = f"DecodeError: {describe(error.error)}"
             log.error(
                 "Message %s of queue %s is a dead letter: %s", redis_message_id, self.queue, reason
             )
@@ -187,6 +185,17 @@ class Holdings:
         # The report first: a message that is neither held nor reported would be given back.
         self._reports.append(Report(message.redis_message_id, steps))
         self._held.pop(id(message), None)
+
+
+def _checked(message: Message[Any]) -> Message[Any]:
+    """The message, when its fields are what dramatiq takes them for."""
+    expected = {"actor_name": str, "queue_name": str, "kwargs": dict, "options": dict}
+    for name, kind in expected.items():
+        value = getattr(message, name)
+        if not isinstance(value, kind):
+            wrong = TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+            raise DecodeError(str(wrong), b"", wrong)
+    return message
 
 
 def _puts(puts: list[Put]) -> list[Any]:

@@ -9,12 +9,13 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
 import httptools
 
 BODY_LIMIT: Final = 4 * 1024 * 1024  # bytes; a page of 100 captions is under 1 MiB
 HEADERS_LIMIT: Final = 200
+NEXT_ADDRESS_S: Final = 0.25  # https://www.rfc-editor.org/rfc/rfc8305#section-8, read 2026-11-23
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,15 @@ class Connection(asyncio.Protocol):
             OSError: refused, unreachable, unknown name, or a certificate that does not hold.
         """
         loop = asyncio.get_running_loop()
+        # A host whose IPv6 leads nowhere must not use up the whole time allowed for connecting.
+        # uvloop has no such option and tries one address after the other.
+        racing: dict[str, Any] = (
+            {"happy_eyeballs_delay": NEXT_ADDRESS_S}
+            if isinstance(loop, asyncio.BaseEventLoop)
+            else {}
+        )
         _, connection = await loop.create_connection(
-            cls, host, port, ssl=tls, server_hostname=host if tls else None
+            cls, host, port, ssl=tls, server_hostname=host if tls else None, **racing
         )
         connection.idle_since = loop.time()
         return connection

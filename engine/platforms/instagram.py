@@ -224,7 +224,11 @@ def _value_of(answer: Answer, access: AccountAccess, *, is_visible: bool = False
 def _id_of(value: Mapping[str, Any], missing: type[PlatformError]) -> str:
     given = value.get("id")
     if not isinstance(given, str | int) or not str(given):
-        raise missing("the platform answered success without an id", code="unreadable")
+        raise missing(
+            "the platform answered success without an id",
+            code="unreadable",
+            evidence={"fields": sorted(value)},
+        )
     return str(given)
 
 

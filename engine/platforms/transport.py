@@ -8,6 +8,7 @@ unknown outcome.
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -65,6 +66,7 @@ class Transport:
         self._warm = warm
         self._idle: deque[Connection] = deque()  # the longest unused first
         self._places = asyncio.Semaphore(connections)
+        self._warming = asyncio.Lock()
         self._is_closed = False
 
     async def get(
@@ -115,13 +117,10 @@ class Transport:
 
         Those unused for half their time are replaced, so that none ends at the due second.
         """
-        self._drop_unused_for(self._keep_alive_s / 2)
-        opened = await asyncio.gather(
-            *(self._connect() for _ in range(self._warm - len(self._idle))), return_exceptions=True
-        )
-        for connection in opened:
-            if isinstance(connection, Connection):
-                self._keep(connection)
+        async with self._warming:
+            self._drop_unused_for(self._keep_alive_s / 2)
+            missing = self._warm - len(self._idle)
+            await asyncio.gather(*(self._open_ahead() for _ in range(missing)))
 
     async def close(self) -> None:
         """Cut the idle connections now, and the others with their answers. Idempotent."""
@@ -188,6 +187,10 @@ class Transport:
         oldest = asyncio.get_running_loop().time() - seconds
         while self._idle and (not self._idle[0].is_usable or self._idle[0].idle_since <= oldest):
             self._idle.popleft().close()
+
+    async def _open_ahead(self) -> None:
+        with suppress(NotSent):  # whoever sends next will learn it
+            self._keep(await self._connect())
 
     async def _connect(self) -> Connection:
         try:

@@ -16,8 +16,18 @@ example:
   python -m engine.sandbox --port 8090 --answer-ms 20
   then set SNS_INSTAGRAM_BASE_URL=http://127.0.0.1:8090/v25.0
   An account exists as soon as it is used: the token of 17841400000000001
-  is sandbox-token-17841400000000001. GET /sandbox/truth lists what is public,
-  POST /sandbox/faults makes calls go wrong, POST /sandbox/reset begins anew.
+  is sandbox-token-17841400000000001.
+
+beside the imitated paths:
+  GET  /sandbox/truth      ?account=&since=        what everybody sees, and when it arrived
+  GET  /sandbox/requests   ?path=&account=&call=   what came in, answered or not
+  POST /sandbox/faults     {"call": "publish", "answer": "close", "carry_out": 1}
+  POST /sandbox/switches   {"publish_quota": 2}; GET lists them all
+  POST /sandbox/clock      {"freeze": true, "advance_s": 86400}
+  POST /sandbox/accounts   {"id": "1", "username": "cafe", "token": "own"}
+  POST /sandbox/accounts/1/token   {"subcode": 460, "expires_at": null}
+  POST /sandbox/reset      begins anew
+  GET  /sandbox/media/1080x1080/any.jpg, /p/<shortcode>/, /healthz, /metrics
 
 Every option may come from the environment instead: SNS_SANDBOX_PORT, SNS_SANDBOX_ANSWER_MS, ...
 """

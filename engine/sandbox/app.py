@@ -15,6 +15,7 @@ from engine.sandbox.control import Control
 from engine.sandbox.graph import VERSION, GraphSurface
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.instagram import Instagram
+from engine.sandbox.instructions import BadInstruction
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
@@ -46,7 +47,7 @@ class Sandbox:
                 Route("/p/{shortcode}/", self._page),
                 *control.routes(),
             ],
-            exception_handlers={404: _unknown_path, ValueError: _bad_request},
+            exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
             lifespan=self._lifespan,
         )
 
@@ -80,6 +81,6 @@ def _unknown_path(request: Request, error: Exception) -> Response:
     return Response(fault.body("A0000000000"), fault.status, media_type="application/json")
 
 
-def _bad_request(request: Request, error: Exception) -> Response:
+def _bad_instruction(request: Request, error: Exception) -> Response:
     body = orjson.dumps({"error": str(error)})
     return Response(body, 400, media_type="application/json")

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
-from engine.sandbox.state import AUTO_TOKEN, Account, World
+from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
 from engine.sandbox.truth import seen_requests, visible_posts
 
 
@@ -51,26 +52,27 @@ class Control:
 
     async def add_account(self, request: Request) -> Response:
         """``{"id", "username"?, "token"?}``; without a token it gets ``sandbox-token-<id>``."""
-        given = await _object(request, {"id", "username", "token"})
-        account_id = _text(given, "id")
+        given = await _object(request, id=str, username=str, token=str)
+        account_id = given.get("id", "")
+        if not ACCOUNT_ID.fullmatch(account_id):
+            raise BadInstruction("an account needs an id of letters, digits and . _ -")
         account = self._world().add_account(
             account_id,
-            _text(given, "username", f"account_{account_id}"),
-            _text(given, "token", f"{AUTO_TOKEN}{account_id}"),
+            given.get("username", f"account_{account_id}"),
+            given.get("token", f"{AUTO_TOKEN}{account_id}"),
         )
         return _json(_listed(account), 201)
 
     async def change_token(self, request: Request) -> Response:
         """``{"subcode"?: 190's subcode or null, "expires_at"?: unix seconds or null}``."""
-        given = await _object(request, {"subcode", "expires_at"})
+        given = await _object(request, subcode=int | None, expires_at=float | None)
         account = self._world().accounts.get(request.path_params["id"])
         if account is None:
-            raise ValueError("no such account; POST /sandbox/accounts makes one")
+            raise BadInstruction("no such account; POST /sandbox/accounts makes one")
         if "subcode" in given:
-            account.token_subcode = None if given["subcode"] is None else int(given["subcode"])
+            account.token_subcode = given["subcode"]
         if "expires_at" in given:
-            instant = given["expires_at"]
-            account.token_expires_at = None if instant is None else float(instant)
+            account.token_expires_at = given["expires_at"]
         return _json(_listed(account))
 
     async def read_clock(self, request: Request) -> Response:
@@ -80,7 +82,7 @@ class Control:
 
     async def change_clock(self, request: Request) -> Response:
         """``{"freeze"?: bool, "set"?: unix seconds, "advance_s"?}``, in this order."""
-        given = await _object(request, {"freeze", "set", "advance_s"})
+        given = await _object(request, freeze=bool, set=float, advance_s=float)
         clock = self._world().clock
         if "freeze" in given:
             if given["freeze"]:
@@ -88,9 +90,9 @@ class Control:
             else:
                 clock.run()
         if "set" in given:
-            clock.set(float(given["set"]))
+            clock.set(given["set"])
         if "advance_s" in given:
-            clock.advance(float(given["advance_s"]))
+            clock.advance(given["advance_s"])
         return await self.read_clock(request)
 
     async def read_switches(self, request: Request) -> Response:
@@ -100,7 +102,7 @@ class Control:
     async def change_switches(self, request: Request) -> Response:
         """Some switches and their new values; the rest stay."""
         world = self._world()
-        world.switches = world.switches.changed(await _object(request))
+        world.switches = world.switches.changed(await _body(request))
         return await self.read_switches(request)
 
     async def read_faults(self, request: Request) -> Response:
@@ -110,7 +112,7 @@ class Control:
 
     async def add_fault(self, request: Request) -> Response:
         """Plan one fault; the fields are those of ``engine.sandbox.faults.Fault``."""
-        fault = self._world().faults.add(await _object(request))
+        fault = self._world().faults.add(await _body(request))
         return _json({"id": fault.id}, 201)
 
     async def clear_faults(self, request: Request) -> Response:
@@ -125,7 +127,7 @@ class Control:
         world = self._world()
         return _json(
             {
-                "posts": visible_posts(world, account, float(query.get("since", 0))),
+                "posts": visible_posts(world, account, _instant(query.get("since", "0"))),
                 "requests": seen_requests(world, None, account, "publish"),
             }
         )
@@ -162,23 +164,27 @@ def _listed(account: Account) -> dict[str, Any]:
     }
 
 
-async def _object(request: Request, known: set[str] | None = None) -> dict[str, Any]:
+async def _body(request: Request) -> dict[str, Any]:
     try:
         given = orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"the body is not JSON: {error}") from None
+        raise BadInstruction(f"the body is not JSON: {error}") from None
     if not isinstance(given, dict):
-        raise ValueError("the body is a JSON object")
-    if known is not None and (strange := sorted(set(given) - known)):
-        raise ValueError(f"no such field: {', '.join(strange)}; there are: {sorted(known)}")
+        raise BadInstruction("the body is a JSON object")
     return given
 
 
-def _text(given: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = given.get(name, default)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} is a string that is not empty")
-    return value
+async def _object(request: Request, **kinds: Any) -> dict[str, Any]:
+    given = await _body(request)
+    check(given, kinds)
+    return given
+
+
+def _instant(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInstruction(f"{text!r} is no instant in unix seconds") from None
 
 
 def _json(value: Any, status: int = 200) -> Response:

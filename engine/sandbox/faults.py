@@ -9,7 +9,9 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
+
+from engine.sandbox.instructions import BadInstruction, check
 
 AnswerKind = Literal[
     "normal",  # what the platform would have said
@@ -90,22 +92,20 @@ class FaultPlan:
         """Plan one fault from its JSON form.
 
         Raises:
-            ValueError: a field is unknown, missing or out of range; the message names it.
+            BadInstruction: a field is unknown, missing or out of range; the message names it.
         """
-        known = {entry.name for entry in fields(Fault)} - {"id", "seen"}
-        strange = sorted(set(wanted) - known)
-        if strange:
-            raise ValueError(f"no such field: {', '.join(strange)}; there are: {sorted(known)}")
+        kinds = {entry.name: entry.type for entry in fields(Fault) if entry.init}
+        check(wanted, {name: kind for name, kind in kinds.items() if name != "id"})
         values = {"answer": "normal", **wanted}
-        if values["answer"] not in get_args(AnswerKind):
-            raise ValueError(f"answer is one of {', '.join(get_args(AnswerKind))}")
         if values["answer"] == "normal":
             values.setdefault("carry_out", 1)
         if values.get("carry_out") not in (0, 1, 2):
             # Left open, the difference between "lost before" and "lost after" would be a guess.
-            raise ValueError("carry_out says how often the request takes effect: 0, 1 or 2")
+            raise BadInstruction("carry_out says how often the request takes effect: 0, 1 or 2")
         if values["answer"] in ("normal", "truncated") and values["carry_out"] == 0:
-            raise ValueError(f"answer {values['answer']!r} needs carry_out 1 or 2")
+            raise BadInstruction(f"answer {values['answer']!r} needs carry_out 1 or 2")
+        if values.get("nth", 1) < 1:
+            raise BadInstruction("nth counts from 1")
         fault = Fault(id=self._next_id, **values)
         self._next_id += 1
         self._faults.append(fault)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter
@@ -15,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.parameters import read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-BODY_LIMIT: Final = 1024 * 1024  # bytes; a publishing request is far smaller
 JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
 HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
@@ -33,7 +32,8 @@ class GraphRequest:
     parameters: dict[str, str]
     account: Account
     seen: SeenRequest
-    base_url: str
+    base_url: str  # as the caller addressed it, without a slash at the end
+    version: str
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
@@ -83,10 +83,19 @@ class GraphSurface:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
-        world = self._world()
         wire = wire_of(scope)
+        try:
+            await self._serve(scope, receive, send, wire)
+        except asyncio.CancelledError:
+            # The server stops. Who still waits is cut off, as by a platform that goes down.
+            wire.reset()
+            await _gone(receive)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
+        world = self._world()
         method: str = scope["method"]
-        segments = tuple(scope["path"].split("/")[2:])
+        _, version, *rest = scope["path"].split("/")
+        segments = tuple(rest) or ("",)
         path = "/" + "/".join(segments)
         call = self._route(world, method, segments)
         name = call.name if call else "unknown"
@@ -100,12 +109,31 @@ class GraphSurface:
             arrived_at=wire.arrived_at,
         )
         world.requests.append(seen)
-        parameters, token = await _read_parameters(scope, receive)
+        parameters, token = await read_parameters(scope, receive)
 
         async def carry_out(is_repeat: bool = False) -> Answer:
-            return await self._carry_out(
-                world, call, segments[0], parameters, token, seen, _base_url(scope), is_repeat
-            )
+            headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
+            try:
+                account = _authenticate(world, token, parameters)
+                if call is None:
+                    raise GraphError(100, message=f"Unsupported {method.lower()} request")
+                if call.concerns_account and account.id != segments[0]:
+                    raise GraphError(190)
+                seen.account = account.id
+                _spend_a_call(world, account, headers)
+                request = GraphRequest(
+                    world=world,
+                    node=segments[0],
+                    parameters=parameters,
+                    account=account,
+                    seen=seen,
+                    base_url=_base_url(scope),
+                    version=version,
+                    is_repeat=is_repeat,
+                )
+                return Answer(200, orjson.dumps(await call.act(request)), headers)
+            except GraphError as error:
+                return Answer(error.status, error.body(seen.id), headers)
 
         fault = world.faults.take(method, path, name, seen.account)
         if fault is None:
@@ -118,31 +146,6 @@ class GraphSurface:
             self._faults.labels(fault.answer).inc()
             seen.fault = fault.id
             await self._misbehave(fault, carry_out, wire, seen, receive, send)
-
-    async def _carry_out(
-        self,
-        world: World,
-        call: Call | None,
-        node: str,
-        parameters: dict[str, str],
-        token: str | None,
-        seen: SeenRequest,
-        base_url: str,
-        is_repeat: bool,
-    ) -> Answer:
-        headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
-        try:
-            account = _authenticate(world, token, parameters)
-            if call is None:
-                raise GraphError(100, message=f"Unsupported {seen.method.lower()} request")
-            if call.concerns_account and account.id != node:
-                raise GraphError(190)
-            seen.account = account.id
-            _spend_a_call(world, account, headers)
-            request = GraphRequest(world, node, parameters, account, seen, base_url, is_repeat)
-            return Answer(200, orjson.dumps(await call.act(request)), headers)
-        except GraphError as error:
-            return Answer(error.status, error.body(seen.id), headers)
 
     async def _misbehave(
         self,
@@ -216,43 +219,6 @@ async def _gone(receive: Receive) -> None:
 def _base_url(scope: Scope) -> str:
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     return f"{scope['scheme']}://{host.decode('latin-1')}"
-
-
-async def _read_parameters(scope: Scope, receive: Receive) -> tuple[dict[str, str], str | None]:
-    """Parameters from query and body together, and the token from wherever it came."""
-    parameters = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    token = content_type = None
-    for name, value in scope["headers"]:
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            token = value[7:].strip().decode("latin-1")
-        elif name == b"content-type":
-            content_type = value
-    if scope["method"] == "POST":
-        body = b""
-        is_whole = False
-        while not is_whole and len(body) <= BODY_LIMIT:
-            message = await receive()
-            body += message.get("body", b"")
-            is_whole = not message.get("more_body", False)
-        if content_type and content_type.startswith(b"application/json"):
-            parameters.update(_from_json(body))
-        else:
-            parameters.update(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    given = parameters.pop("access_token", None)
-    return parameters, token or given
-
-
-def _from_json(body: bytes) -> dict[str, str]:
-    try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    if not isinstance(values, dict):
-        return {}
-    return {
-        name: value if isinstance(value, str) else orjson.dumps(value).decode()
-        for name, value in values.items()
-    }
 
 
 def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:

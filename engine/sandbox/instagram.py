@@ -7,6 +7,7 @@ ig-user/content_publishing_limit beside it.
 
 import base64
 import binascii
+import math
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -142,9 +143,9 @@ class Instagram:
 
     async def _list_posts(self, request: GraphRequest) -> dict[str, Any]:
         given = request.parameters
-        since = _seconds(given, "since", 0.0)
-        until = _seconds(given, "until", float("inf"))
-        limit = int(_seconds(given, "limit", PAGE_DEFAULT))
+        since = _number(given, "since", 0.0)
+        until = _number(given, "until", math.inf)
+        limit = int(_number(given, "limit", PAGE_DEFAULT))
         if limit < 1:
             raise GraphError(100, message="(#100) limit must be a positive number")
         below, is_gap = _position(given.get("after"))
@@ -173,7 +174,8 @@ class Instagram:
         }
         if has_more:
             paging["next"] = (
-                f"{request.base_url}/v25.0{request.seen.path}?limit={limit}&after={next_cursor}"
+                f"{request.base_url}/{request.version}{request.seen.path}"
+                f"?fields={','.join(names)}&limit={limit}&after={next_cursor}"
             )
         return {"data": rows, "paging": paging}
 
@@ -224,11 +226,16 @@ def _chosen(values: dict[str, Any], names: list[str], kind: str) -> dict[str, An
     return {name: values[name] for name in names}
 
 
-def _seconds(given: dict[str, str], name: str, default: float) -> float:
+def _number(given: dict[str, str], name: str, default: float) -> float:
+    if name not in given:
+        return default
     try:
-        return float(given.get(name, default))
+        value = float(given[name])
     except ValueError:
-        raise GraphError(100, message=f"(#100) Param {name} must be a number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise GraphError(100, message=f"(#100) Param {name} must be a number")
+    return value
 
 
 def _cursor(number: int | None, *, is_gap: bool) -> str:

@@ -102,6 +102,8 @@ def _inspect(body: bytes) -> None:
             kind, (width, height) = picture.format, picture.size
     except UnidentifiedImageError:
         raise GraphError(*NOT_FETCHED) from None
+    except Image.DecompressionBombError:
+        raise GraphError(*TOO_LARGE) from None
     if kind not in ("JPEG", "PNG"):
         raise GraphError(*BAD_FORMAT)
     if not NARROWEST - TOLERANCE <= width / height <= WIDEST + TOLERANCE:

@@ -1,6 +1,7 @@
 """What the imitated platform knows: accounts, containers, posts, and the requests it saw."""
 
 import itertools
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,6 +12,7 @@ from engine.sandbox.switches import Switches
 
 DAY_S: Final = 86_400.0
 REQUESTS_KEPT: Final = 20_000
+ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # it stands in paths and headers
 AUTO_TOKEN: Final = "sandbox-token-"  # noqa: S105 - a prefix that documents itself, no secret
 
 
@@ -154,7 +156,7 @@ class World:
         account = self.by_token.get(token)
         if account is None and self.switches.auto_accounts and token.startswith(AUTO_TOKEN):
             account_id = token.removeprefix(AUTO_TOKEN)
-            if account_id and account_id not in self.accounts:
+            if ACCOUNT_ID.fullmatch(account_id) and account_id not in self.accounts:
                 return self.add_account(account_id, f"account_{account_id}", token)
         return account
 

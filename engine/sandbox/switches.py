@@ -1,7 +1,9 @@
 """How the imitated platforms behave, where real ones differ, are undocumented, or can be broken."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self
+
+from engine.sandbox.instructions import check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +48,7 @@ class Switches:
         """The same switches with some of them set anew.
 
         Raises:
-            ValueError: names the switch that does not exist or the value it cannot take.
+            BadInstruction: names the switch that does not exist or the value it cannot take.
         """
-        kinds = {field.name: field.type for field in fields(self)}
-        for name, value in wanted.items():
-            if name not in kinds:
-                raise ValueError(f"no switch {name!r}; there are: {', '.join(kinds)}")
-            if not _fits(value, kinds[name]):
-                raise ValueError(f"switch {name!r} takes {kinds[name]}, not {value!r}")
+        check(wanted, {field.name: field.type for field in fields(self)})
         return replace(self, **wanted)
-
-
-def _fits(value: object, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_args(kind):
-        return any(_fits(value, option) for option in get_args(kind))
-    if kind is type(None):
-        return value is None
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, int | float)
-    return isinstance(value, kind)

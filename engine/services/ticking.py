@@ -6,7 +6,7 @@ in the same transaction, so a tick and its message exist together or not at all.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -39,11 +39,22 @@ class Job:
 def latest_planned(trigger: BaseTrigger, now: datetime, *, within: timedelta) -> datetime | None:
     """The last time at or before ``now`` that ``trigger`` planned, at most ``within`` ago."""
     planned: datetime | None = None
-    candidate = trigger.get_next_fire_time(None, now - within)
+    candidate = _next(trigger, now - within)
     while candidate is not None and candidate <= now:
         planned = candidate
-        candidate = trigger.get_next_fire_time(candidate, candidate + timedelta(microseconds=1))
+        candidate = _next(trigger, candidate + timedelta(seconds=1))
     return planned
+
+
+def _next(trigger: BaseTrigger, instant: datetime) -> datetime | None:
+    """The first planned time at or after ``instant``, in UTC, where no hour comes twice.
+
+    An hour that a zone repeats counts once, the first time: ``fold`` marks the second.
+    """
+    found: datetime | None = trigger.get_next_fire_time(None, instant)
+    while found is not None and found.fold:
+        found = trigger.get_next_fire_time(None, found.astimezone(UTC) + timedelta(hours=1))
+    return None if found is None else found.astimezone(UTC)
 
 
 async def tick(

@@ -65,10 +65,10 @@ def pick_ups(broker: dramatiq.Broker, queue: str, count: int) -> list[float]:
 
 def test_idle_worker_wakes_on_enqueue(tiers: Tiers, redis_url: str) -> None:
     """Fault 1: the stock consumer sleeps between polls, up to its time-out."""
-    ours = pick_ups(tiers["low"], "low", 8)
-    stock = pick_ups(RedisBroker(url=redis_url), "default", 8)
-    assert ours[4] < stock[4]
-    assert ours[4] < 0.05  # the median; the benchmark has the figure
+    ours = pick_ups(tiers["low"], "low", 5)
+    stock = pick_ups(RedisBroker(url=redis_url), "default", 5)
+    assert ours[2] < stock[2]
+    assert ours[2] < 0.05  # the median; the benchmark has the figure
 
 
 def test_idle_worker_asks_redis_next_to_nothing(redis_url: str) -> None:

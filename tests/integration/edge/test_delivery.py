@@ -8,14 +8,9 @@ from redis.asyncio import Redis
 from models import channels
 from models.channels import Position
 from models.delivery import Delivery, OutgoingEvent, Reading, replication_id
+from tests.integration.edge.harness import event
 
 pytestmark = pytest.mark.integration
-
-
-def event(event_id: str, user_id: int = 7) -> OutgoingEvent:
-    return OutgoingEvent(
-        user_id, event_id, {"type": "notification", "title": f"새 소식 {event_id}"}
-    )
 
 
 async def read(delivery: Delivery, position: Position | None, limit: int = 100) -> Reading:
@@ -72,9 +67,9 @@ async def test_history_and_seen_ids_are_trimmed_together(client: Redis) -> None:
     assert await client.xlen(channels.stream(7)) == 3
     assert await client.zcard(channels.seen(7)) == 3
     assert titles(await read(delivery, Position(epoch, 7))) == [
-        "새 소식 7",
-        "새 소식 8",
-        "새 소식 9",
+        "소식 7",
+        "소식 8",
+        "소식 9",
     ]
     assert not (await read(delivery, Position(epoch, 6))).is_whole
 
@@ -95,7 +90,7 @@ async def test_reading_begins_a_history_for_a_user_without_events(client: Redis)
 
     assert (before.head, before.is_whole) == (0, False)
     assert delivered.epoch == before.epoch
-    assert titles(await read(delivery, Position(before.epoch, 0))) == ["새 소식 a"]
+    assert titles(await read(delivery, Position(before.epoch, 0))) == ["소식 a"]
 
 
 async def test_long_history_is_read_in_pages(client: Redis) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime
+import ipaddress
 import logging
 import re
+import socket
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +22,7 @@ from engine.platforms import transport as transport_module
 from engine.platforms.transport import Transport
 from models.accounts import AccessToken
 
+HOME = ipaddress.ip_address("127.0.0.1")
 TOKEN = AccessToken("s3cret-token")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -124,6 +127,19 @@ async def test_refused_connection_means_not_sent():
     assert caught.value.code == "not-connected"
 
 
+async def test_host_is_reached_by_whichever_of_its_addresses_answers(monkeypatch):
+    async with serving(for_ever) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        # 192.0.2.0/24 is kept for documentation: nothing there answers.
+        addresses = [(*stream, ("192.0.2.1", port)), (*stream, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        transport = Transport(f"http://localhost:{port}")
+        async with asyncio.timeout(3):
+            assert (await post(transport)).status == 200
+        await transport.close()
+
+
 async def test_tls_that_never_completes_means_not_sent(monkeypatch):
     monkeypatch.setattr(transport_module, "CONNECT_TIMEOUT_S", 0.1)
 
@@ -142,6 +158,16 @@ async def test_certificate_that_does_not_hold_means_not_sent(tmp_path):
             await post(Transport(server.url))
     assert server.requests == []
     assert caught.value.evidence == {"failure": "SSLCertVerificationError"}
+
+
+async def test_certificate_that_holds_lets_the_request_through(tmp_path, monkeypatch):
+    tls = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "self.pem"))
+    async with serving(for_ever, tls) as server:
+        transport = Transport(server.url)
+        await transport.warm_up()
+        assert [(await post(transport)).status for _ in range(2)] == [200, 200]
+        await transport.close()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +305,7 @@ async def test_warm_up_opens_connections_that_carry_nothing_until_needed():
         await transport.warm_up()
         await until(lambda: server.connections == 3)
         assert server.requests == []
-        await transport.warm_up()
+        await asyncio.gather(*(transport.warm_up() for _ in range(3)))
         await asyncio.gather(*(post(transport) for _ in range(3)))
         await transport.close()
     assert server.connections == 3
@@ -375,7 +401,7 @@ async def test_token_appears_in_no_error_and_no_log(caplog):
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what the event loop is about to do."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event to offer
+        while not condition():
             await asyncio.sleep(0.001)
 
 
@@ -391,6 +417,7 @@ def self_signed(folder) -> ssl.SSLContext:
         .serial_number(1)
         .not_valid_before(now)
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(HOME)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = folder / "self.pem"

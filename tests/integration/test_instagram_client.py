@@ -1,0 +1,346 @@
+"""The Instagram adapter's own promises, beyond the port's contract, on the real sandbox."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.errors import (
+    AccountStopped,
+    InputInvalid,
+    NotSent,
+    OutcomeUnknown,
+    PlatformError,
+    ReconnectNeeded,
+    RetryLater,
+    Throttled,
+)
+from engine.platforms.instagram import InstagramClient
+from engine.platforms.registry import open_platforms
+from engine.ports import AccountAccess, ContainerState, Media, Post
+from engine.settings import Settings
+from models.accounts import AccessToken, Platform
+from tests.running_sandbox import RunningSandbox
+
+ACCOUNT = "17841400000000001"
+SECRET = "sandbox-token-17841400000000001"
+ACCESS = AccountAccess(ACCOUNT, AccessToken(SECRET))
+
+
+@pytest.fixture
+async def client(sandbox: RunningSandbox) -> AsyncIterator[InstagramClient]:
+    sandbox.switch(container_ready_s=0, fetch_media=False)
+    client = InstagramClient(sandbox.graph_url, publish_timeout_s=1)
+    yield client
+    await client.close()
+
+
+def post(sandbox: RunningSandbox, text: str = "안녕") -> Post:
+    return Post(text, (Media(sandbox.picture()),))
+
+
+def hours_ago(hours: float = 1) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+# Publishing
+
+
+@pytest.mark.parametrize("carry_out", [0, 1])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"answer": "close"},
+        {"answer": "reset"},
+        {"answer": "stall"},
+        {"answer": "html", "status": 502},
+        {"answer": "html", "status": 400},
+        {"answer": "wrong_json"},
+        {"answer": "error", "code": 1},
+        {"answer": "error", "code": 2},
+        {"answer": "error", "code": -1, "subcode": 2207001},
+        {"answer": "error", "code": 4, "subcode": 2207051},
+        {"answer": "error", "code": 506},
+        {"answer": "error", "code": 100, "subcode": 33},
+        {"answer": "error", "code": 24, "status": 504},
+        {"answer": "error", "code": 31337},
+    ],
+    ids=lambda fault: "-".join(str(value) for value in fault.values()),
+)
+async def test_publish_that_may_have_happened_is_never_called_failed(
+    client, sandbox, fault, carry_out
+):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault(call="publish", carry_out=carry_out, **fault)
+    with pytest.raises(OutcomeUnknown):
+        await client.publish(ACCESS, container)
+    assert len(sandbox.posts()) == carry_out
+    assert len(sandbox.requests(call="publish")) == 1
+
+
+async def test_truncated_answer_to_a_publish_is_an_unknown_outcome(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault("truncated", carry_out=1, call="publish")
+    with pytest.raises(OutcomeUnknown):
+        await client.publish(ACCESS, container)
+    assert len(sandbox.posts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "wanted"),
+    [
+        (190, 463, ReconnectNeeded),
+        (200, None, ReconnectNeeded),
+        (25, 2207050, AccountStopped),
+        (9, 2207042, Throttled),
+        (80002, None, Throttled),
+        (36003, 2207009, InputInvalid),
+    ],
+)
+async def test_refused_publish_says_what_to_do_next(client, sandbox, code, subcode, wanted):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault("error", carry_out=0, call="publish", code=code, subcode=subcode)
+    with pytest.raises(wanted) as caught:
+        await client.publish(ACCESS, container)
+    assert caught.value.evidence["trace_id"]
+
+
+async def test_gateway_that_throttles_a_publish_did_not_pass_it_on(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault("html", carry_out=0, call="publish", status=429)
+    with pytest.raises(Throttled):
+        await client.publish(ACCESS, container)
+
+
+async def test_spent_call_budget_says_when_it_ends(client, sandbox):
+    sandbox.switch(call_budget=1)
+    container = await client.create_container(ACCESS, post(sandbox))
+    with pytest.raises(Throttled) as caught:
+        await client.publish(ACCESS, container)
+    assert caught.value.code == "80002"
+    assert caught.value.retry_after_s == pytest.approx(86_400, abs=120)
+
+
+async def test_slow_platform_makes_the_outcome_unknown_after_the_set_time(sandbox):
+    sandbox.switch(container_ready_s=0, fetch_media=False)
+    client = InstagramClient(sandbox.graph_url, publish_timeout_s=0.1)
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault(call="publish", delay_after_s=0.5)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.publish(ACCESS, container)
+    assert caught.value.code == "answer-late"
+    await client.close()
+
+
+async def test_platform_that_is_down_leaves_a_publish_not_sent():
+    running = RunningSandbox()
+    running.stop()
+    with pytest.raises(NotSent):
+        await InstagramClient(running.graph_url).publish(ACCESS, "1")
+
+
+async def test_warm_connections_are_what_the_next_publishes_use(client, sandbox):
+    containers = [await client.create_container(ACCESS, post(sandbox)) for _ in range(5)]
+    await client.warm_up()
+    before = len(sandbox.requests())
+    await asyncio.gather(*(client.publish(ACCESS, container) for container in containers))
+    assert len(sandbox.requests()) == before + 5
+    assert len(sandbox.posts()) == 5
+
+
+# Preparing
+
+
+async def test_caption_travels_whole(client, sandbox):
+    text = "한글 & 100% + #해시태그 @친구\n둘째 줄 = ? 🎉 'x' \"y\" <b>"
+    container = await client.create_container(ACCESS, post(sandbox, text))
+    await client.publish(ACCESS, container)
+    assert sandbox.posts()[0]["caption"] == text
+    (live,) = await client.list_posts(ACCESS, hours_ago())
+    assert live.text == text
+
+
+async def test_decomposed_letters_are_composed_on_the_way(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox, "\u1100\u1161"))
+    await client.publish(ACCESS, container)
+    assert sandbox.posts()[0]["caption"] == "가"
+
+
+async def test_korean_file_name_reaches_the_platform_encoded(client, sandbox):
+    sandbox.switch(fetch_media=True, media_faults="direct")
+    picture = Media(sandbox.picture(seed="봄꽃"), alt_text="벚꽃이 핀 길")
+    container = await client.create_container(ACCESS, Post("", (picture,)))
+    await client.publish(ACCESS, container)
+    (live,) = sandbox.posts()
+    assert live["image_url"].endswith("/%EB%B4%84%EA%BD%83.jpg")
+    assert live["alt_text"] == "벚꽃이 핀 길"
+
+
+async def test_picture_that_cannot_be_fetched_fails_the_container_with_its_code(client, sandbox):
+    sandbox.switch(fetch_media=True)
+    container = await client.create_container(
+        ACCESS, Post("", (Media(f"{sandbox.base_url}/nothing.jpg"),))
+    )
+    async with asyncio.timeout(5):
+        while True:
+            reading = await client.read_container(ACCESS, container)
+            if reading.state is not ContainerState.IN_PROGRESS:
+                break
+    assert reading.state is ContainerState.FAILED
+    assert "2207052" in reading.detail
+
+
+async def test_flickering_container_reads_as_unknown_and_not_as_gone(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.switch(flicker_every=2)
+    states = [(await client.read_container(ACCESS, container)).state for _ in range(2)]
+    assert states == [ContainerState.READY, ContainerState.UNKNOWN]
+
+
+async def test_flickering_permalink_is_none(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    post_id = await client.publish(ACCESS, container)
+    sandbox.switch(flicker_every=1)
+    assert await client.read_permalink(ACCESS, post_id) is None
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"answer": "wrong_json", "carry_out": 1},
+        {"answer": "html", "carry_out": 0, "status": 502},
+        {"answer": "truncated", "carry_out": 1, "times": 2},
+        {"answer": "error", "carry_out": 0, "code": 2},
+    ],
+    ids=lambda fault: fault["answer"],
+)
+async def test_unreadable_answer_to_a_read_is_for_later(client, sandbox, fault):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault(method="GET", **{"times": 1, **fault})
+    with pytest.raises(RetryLater):
+        await client.read_container(ACCESS, container)
+    sandbox.clear_faults()
+    sandbox.fault(method="GET", **{"times": 1, **fault})
+    with pytest.raises(RetryLater):
+        await client.list_posts(ACCESS, hours_ago())
+
+
+async def test_single_lost_connection_under_a_read_goes_unnoticed(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    sandbox.fault("close", carry_out=1, call="read_container")
+    reading = await client.read_container(ACCESS, container)
+    assert reading.state is ContainerState.READY
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+async def test_list_is_read_to_its_end_through_empty_pages(client, sandbox, sparse):
+    sandbox.switch(publish_quota=1000, sparse_pages=sparse)
+    for number in range(101):
+        container = await client.create_container(ACCESS, post(sandbox, str(number)))
+        await client.publish(ACCESS, container)
+    listed = await client.list_posts(ACCESS, hours_ago())
+    assert sorted(int(live.text) for live in listed) == list(range(101))
+    assert len(sandbox.requests(call="list_posts")) == (3 if sparse else 2)
+
+
+async def test_list_begins_at_the_very_second(client, sandbox):
+    container = await client.create_container(ACCESS, post(sandbox))
+    await client.publish(ACCESS, container)
+    second = datetime.fromtimestamp(int(sandbox.posts()[0]["posted_at"]), UTC)
+    assert len(await client.list_posts(ACCESS, second + timedelta(milliseconds=999))) == 1
+    assert len(await client.list_posts(ACCESS, second + timedelta(seconds=1))) == 0
+
+
+class Pages:
+    """A server that answers every list with the same page, and notes who asked."""
+
+    def __init__(self, page: dict) -> None:
+        self.body = json.dumps(page).encode()
+        self.requests: list[bytes] = []
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(self.body) + self.body)
+        await writer.drain()
+        writer.close()
+
+
+async def test_next_page_is_asked_of_the_configured_host_only():
+    async with Pages({"data": []}) as elsewhere:
+        pages = Pages(
+            {"data": [], "paging": {"next": f"{elsewhere}/?after=a", "cursors": {"after": "a"}}}
+        )
+        async with pages as base:
+            with pytest.raises(RetryLater):  # it runs in a circle
+                await InstagramClient(base).list_posts(ACCESS, hours_ago())
+    assert len(pages.requests) == 2
+    assert b"after=a" in pages.requests[1]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"data": [], "paging": {"next": "x"}},
+        {"data": [], "paging": {"next": "x", "cursors": {}}},
+        {"data": {}},
+        {"data": [{"id": "1"}]},
+        {"data": [None]},
+        {"data": [{"id": "1", "media_type": "IMAGE", "timestamp": "yesterday"}]},
+        {},
+    ],
+)
+async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list(page):
+    async with Pages(page) as base:
+        with pytest.raises(RetryLater):
+            await InstagramClient(base).list_posts(ACCESS, hours_ago())
+
+
+# The token
+
+
+async def test_app_secret_goes_along_as_a_proof(sandbox):
+    sandbox.switch(container_ready_s=0, fetch_media=False, app_secret="geheim")
+    client = InstagramClient(sandbox.graph_url, app_secret="geheim")
+    container = await client.create_container(ACCESS, post(sandbox))
+    post_id = await client.publish(ACCESS, container)
+    assert await client.read_permalink(ACCESS, post_id)
+    await client.close()
+
+
+async def test_token_is_in_no_error_log_or_listed_request(client, sandbox, caplog):
+    caplog.set_level(logging.DEBUG)
+    sandbox.fault("error", carry_out=0, code=190, message=f"Error validating access token {SECRET}")
+    with pytest.raises(PlatformError) as caught:
+        await client.create_container(ACCESS, post(sandbox))
+    error = caught.value
+    assert SECRET not in f"{error!r} {error.evidence} {error.__cause__!r} {caplog.text}"
+    assert SECRET not in str(sandbox.requests())
+
+
+async def test_registry_opens_a_client_from_the_settings(sandbox):
+    settings = Settings.load(
+        {
+            "SNS_TOKEN_KEYS": "A" * 43 + "=",
+            "SNS_JWT_SECRET": "x" * 32,
+            "SNS_INSTAGRAM_BASE_URL": sandbox.graph_url,
+            "SNS_META_APP_SECRET": "geheim",
+        }
+    )
+    sandbox.switch(app_secret="geheim", fetch_media=False)
+    client = open_platforms(settings)[Platform.INSTAGRAM]
+    await client.create_container(ACCESS, post(sandbox))
+    await client.close()

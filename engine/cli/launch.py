@@ -110,7 +110,10 @@ def launched(
             _wait_for_engine(stack, say)
             yield stack
         finally:
-            stack.supervisor.stop(at_once=at_once)
+            try:
+                stack.supervisor.stop(at_once=at_once)
+            except KeyboardInterrupt:  # somebody's first one, while we were stopping anyway
+                stack.supervisor.stop(at_once=lambda: True)
 
 
 def _own_settings(env_file: Path | None) -> dict[str, str]:

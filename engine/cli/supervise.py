@@ -55,15 +55,17 @@ class Supervisor:
         config.write_text(configuration)
         (self._folder.run / "supervisor.sock").unlink(missing_ok=True)
         # A session of its own: Ctrl-C reaches `sns up` only, which then stops it in good order.
-        self._process = subprocess.Popen(  # noqa: S603
-            tethered("SIGTERM", sys.executable, "-m", "supervisor.supervisord", "-c", str(config)),
-            cwd=working_folder,
-            env={**environment, MARK: str(self._folder.root)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder.logs / "supervisord.err").open("wb"),
-            start_new_session=True,
-        )
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        with (self._folder.logs / "supervisord.err").open("wb") as complaints:
+            self._process = subprocess.Popen(  # noqa: S603
+                tethered("SIGTERM", *command),
+                cwd=working_folder,
+                env={**environment, MARK: str(self._folder.root)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 20
         while True:
             with contextlib.suppress(*RPC_FAULTS), self._rpc() as supervisor:

@@ -29,6 +29,12 @@ PRUNE_BATCH: Final = 5000
 RESEND_EVENTS_S: Final = 600
 """After a Redis that came back, events of this long are sent again. What it still has, it drops."""
 
+# Should this process freeze with the turn in its hands, the others wait ten seconds, not for ever.
+_TAKE_TURN = text("""
+SELECT pg_try_advisory_xact_lock(:key) AS is_mine,
+       set_config('idle_in_transaction_session_timeout', '10s', true) AS timeout
+""")
+
 _TAKE = text("""
 SELECT id, kind, key, user_id, actor, payload, trace_id
 FROM outbox

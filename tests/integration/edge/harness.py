@@ -70,14 +70,14 @@ async def serving(redis_url: str, **own: Any) -> AsyncIterator[Server]:
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for something that gives no signal."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 
 async def until_true(condition: Callable[[], Awaitable[Any]]) -> None:
     """Wait for something on another machine, so to say."""
     async with asyncio.timeout(PATIENCE_S):
-        while not await condition():  # noqa: ASYNC110
+        while not await condition():
             await asyncio.sleep(0.01)
 
 

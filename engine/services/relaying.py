@@ -158,12 +158,8 @@ class Relay:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError, OSError: nothing is marked sent.
         """
         async with self._database.begin() as connection:
-            # Should this process freeze here, the others must not wait for it for ever.
-            await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10s'"))
-            is_mine = await connection.scalar(
-                text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": RELAY_LOCK}
-            )
-            if not is_mine:
+            turn = (await connection.execute(_TAKE_TURN, {"key": RELAY_LOCK})).one()
+            if not turn.is_mine:
                 return 0
             rows = list((await connection.execute(_TAKE, {"limit": BATCH})).mappings())
             if not rows:

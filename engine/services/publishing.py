@@ -28,6 +28,7 @@ from engine.errors import (
     PlatformError,
     ReconnectNeeded,
 )
+from engine.metrics import LATENESS, POSTS
 from engine.ports import AccountAccess, Clock, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
@@ -268,6 +269,8 @@ class Publisher:
             return NotSent("the post before it met a blocked account", code="account_blocked")
         if self._clock.monotonic() > self._leased_until.get(claimed.id, 0.0) - LEASE_MARGIN_S:
             return NotSent("this worker may have lost its lease", code="lease_unsure")
+        late = self._clock.now() - claimed.due_at
+        LATENESS.observe(max(0.0, late.total_seconds()))
         try:
             return await platform.publish(access, container_id)
         except PlatformError as error:
@@ -285,6 +288,7 @@ class Publisher:
             log.warning("live, but the lease was lost: the reconciliation binds it")
             return
         log.info("published", post_id=receipt.post_id)
+        POSTS.labels("published").inc()
         for pause_s in LINK_TRIES_S:
             await asyncio.sleep(pause_s)
             try:
@@ -298,7 +302,9 @@ class Publisher:
                 return
 
     async def _end_badly(self, claimed: Claim, error: PlatformError, attempt_id: int) -> None:
-        log.warning("not published", code=error.code, error=str(error), kind=type(error).__name__)
+        kind = type(error).__name__
+        log.warning("not published", code=error.code, error=str(error), kind=kind)
+        POSTS.labels(kind).inc()
         if isinstance(error, OutcomeUnknown) or (
             # "No such container" may mean that an earlier call, whose answer was lost, used it up.
             isinstance(error, ContainerGone) and await self._was_tried_before(claimed, attempt_id)

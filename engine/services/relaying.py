@@ -8,6 +8,7 @@ drops what it has seen.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.metrics import RELAY_SECONDS, RELAYED
 from models.delivery import Delivery, OutgoingEvent, replication_id
 from models.outbox import OutboxKind
 
@@ -36,7 +38,7 @@ SELECT pg_try_advisory_xact_lock(:key) AS is_mine,
 """)
 
 _TAKE = text("""
-SELECT id, kind, key, user_id, actor, payload, trace_id
+SELECT id, kind, key, user_id, actor, payload, trace_id, created_at
 FROM outbox
 WHERE sent_at IS NULL AND (not_before IS NULL OR not_before <= now())
 ORDER BY id
@@ -200,7 +202,10 @@ class Relay:
         if messages:
             await self._send_messages(messages)
         await connection.execute(_MARK, {"ids": [row["id"] for row in rows], "sent_to": server})
+        now = datetime.now(UTC)
         for row in sound:
+            RELAYED.labels(row["kind"]).inc()
+            RELAY_SECONDS.observe(max(0.0, (now - row["created_at"]).total_seconds()))
             log.debug("relayed", key=row["key"], trace_id=row["trace_id"])
 
     def _fault_of(self, row: RowMapping) -> str | None:

@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check clean
+.PHONY: help run demo test check bench-engine bench-publish clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INSTALLED := $(VENV)/.installed
+PEERS_INSTALLED := $(VENV)/.installed-peers
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -35,6 +36,14 @@ check: $(INSTALLED) ## ruff, mypy strict, import-linter (about 30 s)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+bench-engine: $(PEERS_INSTALLED) ## Our engine beside dramatiq, Celery and taskiq (about 5 minutes)
+	@echo "Measuring four engines on one Valkey, one after the other; about 5 minutes."
+	@exec $(BIN)/python -m tests.benchmarks.bench_engine $(ARGS)
+
+bench-publish: $(INSTALLED) ## How late posts reach the platform, steady and in a burst (about 4 minutes)
+	@echo "Measuring lateness at the sandbox, steady and in a burst; about 4 minutes."
+	@exec $(BIN)/python -m tests.benchmarks.bench_publish $(ARGS)
+
 clean: ## Remove .venv, caches and the data in var/ (a second)
 	@echo "Removing .venv, caches and var/."
 	@rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -51,4 +60,9 @@ $(BIN)/python:
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); about a minute, once."
 	@$(PIP) --editable '.[local,test]'
+	@touch $@
+
+$(PEERS_INSTALLED): $(INSTALLED)
+	@echo "Installing the peers to measure against; about 30 s, once."
+	@$(PIP) --editable '.[local,test,bench]'
 	@touch $@

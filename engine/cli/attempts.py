@@ -29,16 +29,15 @@ def attempts(
     An attempt is written before the call; one without an outcome was cut short, and nobody knows.
     """
     settings = configure(data)
-    from rich.console import Console
-
     from engine.cli.seoul import day_and_clock
     from engine.cli.session import visit
+    from engine.cli.terminal import table_console
 
     async def read(session: "AsyncSession") -> "tuple[Content, list[Post]]":
         return await _read(session, content_id)
 
     content, posts = visit(settings.database_url, read)
-    console = Console()
+    console = table_console()
     console.print(
         f"content {content.id} “{content.title}” is {content.status}, "
         f"due {day_and_clock(content.scheduled_at)} (times in Asia/Seoul)",

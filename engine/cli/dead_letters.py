@@ -30,12 +30,12 @@ def list_letters(
 ) -> None:
     """Show what died, newest first, with the reason."""
     settings = configure(data)
-    from rich.console import Console
     from rich.table import Table
     from sqlmodel import col, select
 
     from engine.cli.seoul import day_and_clock
     from engine.cli.session import visit
+    from engine.cli.terminal import table_console
     from models.outbox import DeadLetter
 
     async def read(session: "AsyncSession") -> "Sequence[DeadLetter]":
@@ -65,7 +65,7 @@ def list_letters(
             letter.reason,
             day_and_clock(letter.replayed_at),
         )
-    Console().print(table)
+    table_console().print(table)
 
 
 @dead_letters.command("replay")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -183,10 +182,10 @@ class Demo:
 
 
 def _print_table(found: "Sequence[Appearance]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from engine.cli.seoul import SEOUL, clock, precise_clock
+    from engine.cli.terminal import table_console
 
     table = Table(title="Times in Asia/Seoul; the first byte is the platform's own measurement")
     table.add_column("post", justify="right")
@@ -203,8 +202,4 @@ def _print_table(found: "Sequence[Appearance]") -> None:
             "–" if one.lateness_ms is None else f"{one.lateness_ms:.1f} ms",
             one.link or "–",
         )
-    # Piped, a terminal's width is guessed at 80, which would fold every link.
-    console = Console(file=sys.stdout)
-    if not console.is_terminal:
-        console = Console(file=sys.stdout, width=120)
-    console.print(table)
+    table_console().print(table)

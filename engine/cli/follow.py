@@ -22,6 +22,13 @@ class LogFollower:
     def __init__(self, logs: Mapping[str, Path]) -> None:
         self._tails = {name: _Tail(path) for name, path in logs.items()}
 
+    def __enter__(self) -> "LogFollower":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for tail in self._tails.values():
+            tail.close()
+
     def new_lines(self) -> Iterator[tuple[str, str]]:
         """``(program, line)`` for everything written since the last call."""
         for name, tail in self._tails.items():
@@ -41,10 +48,13 @@ class _Tail:
     def new_lines(self) -> Iterator[str]:
         yield from self._drain()
         if self._was_replaced():
-            if self._file is not None:
-                self._file.close()
+            self.close()
             self._file = self._path.open("rb")
             yield from self._drain()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _drain(self) -> Iterator[str]:
         if self._file is None:

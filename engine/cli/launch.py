@@ -110,7 +110,10 @@ def launched(
             _wait_for_engine(stack, say)
             yield stack
         finally:
-            stack.supervisor.stop(at_once=at_once)
+            try:
+                stack.supervisor.stop(at_once=at_once)
+            except KeyboardInterrupt:  # somebody's first one, while we were stopping anyway
+                stack.supervisor.stop(at_once=lambda: True)
 
 
 def _own_settings(env_file: Path | None) -> dict[str, str]:
@@ -158,9 +161,18 @@ def _wait_for_engine(stack: Stack, say: Callable[[str], None]) -> None:
 
 
 def _health(stack: Stack) -> dict[str, str]:
+    ports = stack.ports
+    metrics = {
+        "critical": ports.metrics_critical,
+        "high": ports.metrics_high,
+        "medium": ports.metrics_medium,
+        "low": ports.metrics_low,
+        "scheduler": ports.metrics_scheduler,
+    }
     return {
         "sandbox": f"{stack.sandbox_url}/healthz",
         "edge": f"{stack.edge_url}/readyz",
+        **{name: f"http://127.0.0.1:{port}/metrics" for name, port in metrics.items()},
     }
 
 

@@ -32,7 +32,7 @@ async def _read(session: AsyncSession) -> list[Person]:
     for member in await session.scalars(members):
         clients[member.user_id].append(member.client_id)
     return [
-        Person(user.id, user.email, user.name, user.role.value, tuple(clients[user.id]))
+        Person(user.id, user.email, user.name, str(user.role), tuple(clients[user.id]))
         for user in await session.scalars(select(User).order_by(col(User.id)))
         if user.id is not None
     ]

@@ -53,9 +53,9 @@ async def _accounts(session: "AsyncSession", content_id: int) -> "Sequence[int]"
     content = await session.get(Content, content_id)
     if content is None:
         raise CommandFailed(f"there is no content {content_id}")
-    if content.status is ContentStatus.PUBLISHED:
+    if content.status == ContentStatus.PUBLISHED:
         raise CommandFailed(f"content {content_id} is published already; see `sns attempts`")
-    if content.status is not ContentStatus.APPROVED:
+    if content.status != ContentStatus.APPROVED:
         raise CommandFailed(
             f"content {content_id} is {content.status}; only an approved one is published"
         )

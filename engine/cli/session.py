@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.cli.faults import CommandFailed
+from models import tables  # noqa: F401  # a flush needs every table that a foreign key names
 from models.database import open_database
 
 Answer = TypeVar("Answer")

@@ -75,6 +75,7 @@ def programs(folder: Folder, ports: Ports) -> list[Program]:
                 ENGINE,
                 tethered(
                     *("SIGTERM", python, "-m", "dramatiq", f"engine.workers:{tier}"),
+                    "--skip-logging",  # the workers set up their own
                     *("--processes", "1", "--threads", str(threads)),
                     *("--worker-shutdown-timeout", str(WORKER_GRACE_S * 1000)),
                 ),

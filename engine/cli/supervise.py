@@ -55,19 +55,21 @@ class Supervisor:
         config.write_text(configuration)
         (self._folder.run / "supervisor.sock").unlink(missing_ok=True)
         # A session of its own: Ctrl-C reaches `sns up` only, which then stops it in good order.
-        self._process = subprocess.Popen(  # noqa: S603
-            tethered("SIGTERM", sys.executable, "-m", "supervisor.supervisord", "-c", str(config)),
-            cwd=working_folder,
-            env={**environment, MARK: str(self._folder.root)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder.logs / "supervisord.err").open("wb"),
-            start_new_session=True,
-        )
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        with (self._folder.logs / "supervisord.err").open("wb") as complaints:
+            self._process = subprocess.Popen(  # noqa: S603
+                tethered("SIGTERM", *command),
+                cwd=working_folder,
+                env={**environment, MARK: str(self._folder.root)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 20
         while True:
-            with contextlib.suppress(*RPC_FAULTS):
-                self._rpc().getState()
+            with contextlib.suppress(*RPC_FAULTS), self._rpc() as supervisor:
+                supervisor.getState()
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise CommandFailed(
@@ -77,12 +79,14 @@ class Supervisor:
 
     def start_group(self, group: str) -> None:
         """Start the programs of ``group`` without waiting for them."""
-        self._rpc().startProcessGroup(group, False)
+        with self._rpc() as supervisor:
+            supervisor.startProcessGroup(group, False)
 
     def states(self) -> dict[str, ProcessState]:
         """Every program by name; empty when the supervisor does not answer."""
         try:
-            found = cast("list[dict[str, Any]]", self._rpc().getAllProcessInfo())
+            with self._rpc() as supervisor:
+                found = cast("list[dict[str, Any]]", supervisor.getAllProcessInfo())
         except RPC_FAULTS:
             return {}
         return {
@@ -110,10 +114,14 @@ class Supervisor:
                 time.sleep(0.05)
         kill_leftovers(self._folder, grace_s=0)
 
-    def _rpc(self) -> Any:
-        # One proxy per call: its connection would otherwise go stale when the supervisor restarts.
+    @contextlib.contextmanager
+    def _rpc(self) -> Iterator[Any]:
+        # One connection per question: a kept one would go stale with the supervisor behind it.
         transport = SupervisorTransport(serverurl=f"unix://{self._folder.run / 'supervisor.sock'}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        try:
+            yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        finally:
+            transport.close()
 
 
 def kill_leftovers(folder: Folder, *, grace_s: float = STOP_TIMEOUT_S) -> int:

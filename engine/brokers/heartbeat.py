@@ -42,6 +42,7 @@ class Heartbeat(threading.Thread):
         self._grace_ms = int(beat_s * 2 * 1000)
         self._line = Line(siblings.client)
         self._stop_asked = threading.Event()
+        self._unheard = False
 
     def run(self) -> None:
         """Beat until ``stop``."""
@@ -68,8 +69,11 @@ class Heartbeat(threading.Thread):
             )
         except (redis.RedisError, OSError) as error:
             self._line.close()
-            log.warning("No heartbeat for queue %s: %s", self._queue, error)
+            if not self._unheard:
+                log.warning("No heartbeat for queue %s: %s", self._queue, error)
+            self._unheard = True
             return False
+        self._unheard = False
         if rescued:
             log.warning("Took %d messages of queue %s over from dead workers", rescued, self._queue)
         return True

@@ -3,7 +3,7 @@
 import traceback
 from typing import Any, NamedTuple
 
-from dramatiq import Message, MessageProxy
+from dramatiq import DecodeError, Message, MessageProxy
 
 TRACEBACK_FRAMES = 30
 
@@ -56,3 +56,19 @@ def describe(error: BaseException) -> str:
     """An exception in one line that a table of PostgreSQL can hold."""
     text = " ".join(str(error).replace("\x00", " ").split())
     return f"{type(error).__name__}: {text}"
+
+
+def decode(payload: bytes) -> Message[Any]:
+    """The message, when its fields are what dramatiq takes them for.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    message: Message[Any] = Message.decode(payload)
+    expected = {"actor_name": str, "queue_name": str, "kwargs": dict, "options": dict}
+    for name, kind in expected.items():
+        value = getattr(message, name)
+        if not isinstance(value, kind):
+            wrong = TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+            raise DecodeError(str(wrong), payload, wrong)
+    return message

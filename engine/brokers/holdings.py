@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from dramatiq import DecodeError, Message
+from dramatiq import DecodeError
 
 from engine.brokers.connections import Line
-from engine.brokers.held import HeldMessage, Put, describe
+from engine.brokers.held import HeldMessage, Put, decode, describe
 from engine.brokers.scripts import EXCHANGE
 from engine.brokers.siblings import Siblings
 
@@ -166,9 +166,7 @@ class Holdings:
             self._reports.append(Report(redis_message_id))
             return None
         try:
-            message = _checked(Message.decode(payload)).copy(
-                options={"redis_message_id": redis_message_id}
-            )
+            message = decode(payload).copy(options={"redis_message_id": redis_message_id})
             # dramatiq sets messages with an eta aside; ours are due when they arrive.
             message.options.pop("eta", None)
         except DecodeError as error:
@@ -185,17 +183,6 @@ class Holdings:
         # The report first: a message that is neither held nor reported would be given back.
         self._reports.append(Report(message.redis_message_id, steps))
         self._held.pop(id(message), None)
-
-
-def _checked(message: Message[Any]) -> Message[Any]:
-    """The message, when its fields are what dramatiq takes them for."""
-    expected = {"actor_name": str, "queue_name": str, "kwargs": dict, "options": dict}
-    for name, kind in expected.items():
-        value = getattr(message, name)
-        if not isinstance(value, kind):
-            wrong = TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
-            raise DecodeError(str(wrong), b"", wrong)
-    return message
 
 
 def _puts(puts: list[Put]) -> list[Any]:

@@ -90,6 +90,19 @@ WITH got AS (
 SELECT id FROM done
 """)
 
+_STORE_LINKS = text("""
+UPDATE publishing_logs l SET platform_post_url = got.url
+FROM unnest(CAST(:ids AS bigint[]), CAST(:urls AS text[])) AS got (id, url)
+WHERE l.id = got.id
+""")
+
+_LET_EVENTS_GO = text("""
+UPDATE outbox o
+SET payload = o.payload || jsonb_build_object('post_url', got.url), not_before = NULL
+FROM unnest(CAST(:keys AS text[]), CAST(:urls AS text[])) AS got (key, url)
+WHERE o.key = got.key AND o.sent_at IS NULL
+""")
+
 # A statement of its own: it has to see the rows that the one before has changed.
 _CLOSE_CONTENTS = text("""
 UPDATE contents c SET status = 'published', published_at = coalesce(c.published_at, now())
@@ -125,12 +138,13 @@ class Receipt:
 
 
 class Ledger:
-    """Batches the two writes that every post makes."""
+    """Batches the writes that every post makes."""
 
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
         self._begins: Batcher[tuple[Claim, str], int | None] = Batcher(self._begin_all)
         self._successes: Batcher[Receipt, bool] = Batcher(self._succeed_all)
+        self._links: Batcher[tuple[Claim, str], None] = Batcher(self._add_links)
 
     async def begin(self, claimed: Claim, call: str) -> int | None:
         """Commit that ``call`` is about to be made; gives the attempt's id.
@@ -151,6 +165,10 @@ class Ledger:
             False when the lease was lost meanwhile. The receipt is kept in the attempt.
         """
         return await self._successes.submit(receipt)
+
+    async def add_link(self, claimed: Claim, url: str) -> None:
+        """Store the post's link, and let the waiting event go out with it."""
+        await self._links.submit((claimed, url))
 
     async def _begin_all(self, asked: Sequence[tuple[Claim, str]]) -> list[int | None]:
         async with self._database.begin() as connection:
@@ -195,6 +213,18 @@ class Ledger:
             await connection.execute(_CLOSE_CONTENTS, {"content_ids": content_ids})
         return [receipt.claim.id in done for receipt in receipts]
 
+    async def _add_links(self, links: Sequence[tuple[Claim, str]]) -> list[None]:
+        urls = [url for _, url in links]
+        async with self._database.begin() as connection:
+            await connection.execute(
+                _STORE_LINKS, {"ids": [claimed.id for claimed, _ in links], "urls": urls}
+            )
+            await connection.execute(
+                _LET_EVENTS_GO,
+                {"keys": [result_key(claimed) for claimed, _ in links], "urls": urls},
+            )
+        return [None] * len(links)
+
 
 def result_key(claimed: Claim) -> str:
     """The event id of this post's result: one per lease that could have ended it."""
@@ -212,24 +242,6 @@ def success_frame(receipt: Receipt) -> dict[str, Any]:
         status="success",
         post_url=receipt.url,
     )
-
-
-async def add_link(database: AsyncEngine, claimed: Claim, url: str) -> None:
-    """Store the post's link, and let the waiting event go out with it."""
-    async with database.begin() as connection:
-        await connection.execute(
-            text("UPDATE publishing_logs SET platform_post_url = :url WHERE id = :id"),
-            {"id": claimed.id, "url": url},
-        )
-        await connection.execute(
-            text("""
-                UPDATE outbox
-                SET payload = payload || jsonb_build_object('post_url', CAST(:url AS text)),
-                    not_before = NULL
-                WHERE key = :key AND sent_at IS NULL
-            """),
-            {"key": result_key(claimed), "url": url},
-        )
 
 
 async def move(

@@ -28,11 +28,12 @@ from engine.errors import (
     PlatformError,
     ReconnectNeeded,
 )
+from engine.metrics import LATENESS, POSTS
 from engine.ports import AccountAccess, Clock, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
 from engine.services.ending import refuse
-from engine.services.ledger import Ledger, Receipt, add_link, close_attempt, move
+from engine.services.ledger import Ledger, Receipt, close_attempt, move
 from engine.services.preparing import Preparation
 from engine.services.reconciling import Reconciliation
 from models.accounts import Platform, TokenVault
@@ -57,6 +58,7 @@ LEASE_MARGIN_S: Final = 1.0  # for the request to leave this machine
 LET_GO_AHEAD: Final = timedelta(seconds=2)
 LET_GO_S: Final = 20.0
 _ON_THE_WIRE: Final = {PublishingStatus.STAGED, PublishingStatus.SENDING}
+LINK_READERS: Final = 8
 LINK_TRIES_S: Final = (0.0, 0.4, 1.2)  # links may lag behind the post (Meta error 100/33)
 
 
@@ -133,6 +135,8 @@ class Publisher:
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
         self._held: dict[asyncio.Task[None], Claim] = {}
         self._leased_until: dict[int, float] = {}  # publishing log → monotonic seconds
+        # Links are for people's comfort; two hundred of them at once must not delay a post.
+        self._link_readers = asyncio.Semaphore(LINK_READERS)
         self._warmed_at: dict[Platform, float] = {}
         self._wake = asyncio.Event()
 
@@ -265,6 +269,8 @@ class Publisher:
             return NotSent("the post before it met a blocked account", code="account_blocked")
         if self._clock.monotonic() > self._leased_until.get(claimed.id, 0.0) - LEASE_MARGIN_S:
             return NotSent("this worker may have lost its lease", code="lease_unsure")
+        late = self._clock.now() - claimed.due_at
+        LATENESS.observe(max(0.0, late.total_seconds()))
         try:
             return await platform.publish(access, container_id)
         except PlatformError as error:
@@ -282,19 +288,23 @@ class Publisher:
             log.warning("live, but the lease was lost: the reconciliation binds it")
             return
         log.info("published", post_id=receipt.post_id)
+        POSTS.labels("published").inc()
         for pause_s in LINK_TRIES_S:
             await asyncio.sleep(pause_s)
             try:
-                url = await platform.read_permalink(access, receipt.post_id)
+                async with self._link_readers:
+                    url = await platform.read_permalink(access, receipt.post_id)
             except PlatformError as error:
                 log.info("no link yet", error=str(error))
                 continue
             if url is not None:
-                await add_link(self._database, claimed, url)
+                await self._ledger.add_link(claimed, url)
                 return
 
     async def _end_badly(self, claimed: Claim, error: PlatformError, attempt_id: int) -> None:
-        log.warning("not published", code=error.code, error=str(error), kind=type(error).__name__)
+        kind = type(error).__name__
+        log.warning("not published", code=error.code, error=str(error), kind=kind)
+        POSTS.labels(kind).inc()
         if isinstance(error, OutcomeUnknown) or (
             # "No such container" may mean that an earlier call, whose answer was lost, used it up.
             isinstance(error, ContainerGone) and await self._was_tried_before(claimed, attempt_id)

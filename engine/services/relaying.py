@@ -8,6 +8,7 @@ drops what it has seen.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.metrics import RELAY_SECONDS, RELAYED
 from models.delivery import Delivery, OutgoingEvent, replication_id
 from models.outbox import OutboxKind
 
@@ -29,8 +31,14 @@ PRUNE_BATCH: Final = 5000
 RESEND_EVENTS_S: Final = 600
 """After a Redis that came back, events of this long are sent again. What it still has, it drops."""
 
+# Should this process freeze with the turn in its hands, the others wait ten seconds, not for ever.
+_TAKE_TURN = text("""
+SELECT pg_try_advisory_xact_lock(:key) AS is_mine,
+       set_config('idle_in_transaction_session_timeout', '10s', true) AS timeout
+""")
+
 _TAKE = text("""
-SELECT id, kind, key, user_id, actor, payload, trace_id
+SELECT id, kind, key, user_id, actor, payload, trace_id, created_at
 FROM outbox
 WHERE sent_at IS NULL AND (not_before IS NULL OR not_before <= now())
 ORDER BY id
@@ -152,12 +160,8 @@ class Relay:
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError, OSError: nothing is marked sent.
         """
         async with self._database.begin() as connection:
-            # Should this process freeze here, the others must not wait for it for ever.
-            await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10s'"))
-            is_mine = await connection.scalar(
-                text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": RELAY_LOCK}
-            )
-            if not is_mine:
+            turn = (await connection.execute(_TAKE_TURN, {"key": RELAY_LOCK})).one()
+            if not turn.is_mine:
                 return 0
             rows = list((await connection.execute(_TAKE, {"limit": BATCH})).mappings())
             if not rows:
@@ -198,7 +202,10 @@ class Relay:
         if messages:
             await self._send_messages(messages)
         await connection.execute(_MARK, {"ids": [row["id"] for row in rows], "sent_to": server})
+        now = datetime.now(UTC)
         for row in sound:
+            RELAYED.labels(row["kind"]).inc()
+            RELAY_SECONDS.observe(max(0.0, (now - row["created_at"]).total_seconds()))
             log.debug("relayed", key=row["key"], trace_id=row["trace_id"])
 
     def _fault_of(self, row: RowMapping) -> str | None:

@@ -1,0 +1,23 @@
+import re
+from pathlib import Path
+
+from models.publishing import STEPS, PublishingStatus
+
+DRAWING = (Path(__file__).parents[3] / "docs" / "state_machine.md").read_text()
+
+
+def test_the_drawing_shows_the_steps_of_the_code_and_no_other() -> None:
+    drawn = {
+        (PublishingStatus(before), PublishingStatus(after))
+        for before, after in re.findall(r"^    (\w+) --> (\w+):", DRAWING, re.MULTILINE)
+    }
+    assert drawn == STEPS
+
+
+def test_nothing_leads_out_of_a_state_in_which_a_post_is_or_may_be_live() -> None:
+    for before, _ in STEPS:
+        assert before not in (PublishingStatus.SUCCESS, PublishingStatus.NEEDS_PERSON)
+
+
+def test_no_step_leads_from_doubt_back_to_sending() -> None:
+    assert (PublishingStatus.IN_DOUBT, PublishingStatus.SENDING) not in STEPS

@@ -14,9 +14,10 @@ Victim = Literal["critical", "scheduler", "edge", "valkey", "postgres"]
 def kill(supervisor: Supervisor, victim: Victim) -> int:
     """Send SIGKILL to the process that does the work; gives its id.
 
-    For ``critical`` that is the worker under dramatiq's master, not the master: a killed master
-    takes its worker along at once, while a killed worker is noticed by its master, which ends
-    itself in its own time before the supervisor may start both again. The longer way is tried.
+    For ``critical`` that is the worker under dramatiq's master, not the master: it holds the leases
+    and the open requests. Its master notices and ends itself before the supervisor starts both
+    again. Killing the master instead takes the worker along at once; that was tried too and costs
+    the same: what was on its way waits for its lease to end.
     """
     state = supervisor.states().get(victim)
     if state is None or not state.pid:

@@ -248,12 +248,18 @@ def _make_reachable(programs: Path, *folders: Path) -> None:
     for start in (programs, *folders):
         for folder in start.parents:
             _allow(folder, stat.S_IXOTH)
+    package = programs.parent.parent
     if not (programs / "postgres").stat().st_mode & stat.S_IROTH:  # installed under a umask of 077
-        for parent, _, names in os.walk(programs.parent):
-            _allow(Path(parent), stat.S_IROTH | stat.S_IXOTH)
-            for name in names:
-                file = Path(parent) / name
-                _allow(file, stat.S_IROTH | (file.stat().st_mode & stat.S_IXUSR) >> 6)
+        for part in (programs.parent, package.with_name(package.name + ".libs")):
+            _open_to_reading(part)
+
+
+def _open_to_reading(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        _allow(Path(parent), stat.S_IROTH | stat.S_IXOTH)
+        for name in names:
+            file = Path(parent) / name
+            _allow(file, stat.S_IROTH | (file.stat().st_mode & stat.S_IXUSR) >> 6)
 
 
 def _allow(path: Path, bits: int) -> None:

@@ -80,7 +80,7 @@ def demo(
         raise typer.Exit(130) from None
     finally:
         interrupts.restore()
-        if is_good:
+        if is_good or not any((root / "logs").glob("*")):  # without a log there is nothing to see
             shutil.rmtree(root, ignore_errors=True)
         else:
             say(f"the folder is kept; the logs are in {root / 'logs'}")

@@ -91,6 +91,7 @@ def launched(
             **_own_settings(env_file),
             **environment(folder, ports),
         }
+        _check(settings)
         folder.write_addresses(environment(folder, ports))
         stack = Stack(folder, ports, Supervisor(folder), settings)
         try:
@@ -114,6 +115,17 @@ def launched(
                 stack.supervisor.stop(at_once=at_once)
             except KeyboardInterrupt:  # somebody's first one, while we were stopping anyway
                 stack.supervisor.stop(at_once=lambda: True)
+
+
+def _check(settings: Mapping[str, str]) -> None:
+    """Better said once, here, than by every process when it does not start."""
+    from engine.errors import BootFailed
+    from engine.settings import Settings
+
+    try:
+        Settings.load(settings)
+    except BootFailed as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _own_settings(env_file: Path | None) -> dict[str, str]:

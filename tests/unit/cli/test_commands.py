@@ -81,6 +81,19 @@ def test_a_database_that_is_away_is_one_clear_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_bad_setting_stops_the_start_before_anything_runs(command: str, tmp_path: Path) -> None:
+    where = ("--ports", "auto", "--data", str(tmp_path)) if command == "up" else ()
+    done = sns(command, *where, cwd=tmp_path, settings={"SNS_TYPO": "1"})
+    assert done.returncode == 1
+    assert "Error: unknown setting SNS_TYPO" in done.stderr
+    assert "the folder is kept" not in done.stderr
+    done = sns(command, *where, cwd=tmp_path, settings={"SNS_LEASE_S": "-1"})
+    assert done.returncode == 1
+    assert "SNS_LEASE_S" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_load_tests_tokens_need_no_database(tmp_path: Path) -> None:
     done = sns("token", "--user", "5", "--count", "3", "--json", cwd=tmp_path, settings=AWAY)
     assert done.returncode == 0, done.stderr

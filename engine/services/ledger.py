@@ -40,6 +40,10 @@ WITH asked AS (
     WHERE l.id = asked.id AND l.lease_number = asked.lease_number AND l.status = 'staged'
       AND l.lease_expires_at > clock_timestamp()
       AND c.id = l.content_id AND c.status = 'approved' AND c.revision = l.revision
+      AND EXISTS (
+          SELECT 1 FROM content_targets t
+          WHERE t.content_id = l.content_id AND t.platform_account_id = l.platform_account_id
+      )
     RETURNING l.id, l.lease_number, l.payload_hash, asked.call
 )
 INSERT INTO publishing_attempts

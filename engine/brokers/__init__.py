@@ -9,6 +9,8 @@ of a post. Importing this opens no connection and reads no setting.
 - ``DeadMessage``: what ``broker.dead_letters()`` lists
 """
 
+import dramatiq
+
 from engine.brokers.broker import PriorityBroker
 from engine.brokers.connections import connect
 from engine.brokers.dead_letters import DeadMessage
@@ -17,6 +19,10 @@ from engine.brokers.tiers import TIER_NAMES, Tiers
 
 tiers = Tiers()
 critical, high, medium, low = (tiers[name] for name in TIER_NAMES)
+
+# ``a.message() | b.message()`` has no other way to a broker, and dramatiq's own default would
+# connect to whatever listens on this machine. Any of the four routes to all of them.
+dramatiq.set_broker(critical)
 
 __all__ = [
     "TIER_NAMES",

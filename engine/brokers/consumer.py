@@ -127,10 +127,9 @@ class PriorityConsumer(Consumer):
         give_up_at = time.monotonic() + self._timeout_s
         while True:
             while self._fetched:
-                message = self._route(self._fetched.popleft())
-                if message is not None:
-                    self._returned = message
-                    return message
+                self._returned = self._fetched.popleft()
+                if self._routed(self._returned):
+                    return self._returned
             if not self._attend(give_up_at):
                 return None
 
@@ -164,24 +163,24 @@ class PriorityConsumer(Consumer):
             self._holdings.lost_contact()
             log.warning("Reports wait until Redis is back: %s", error)
 
-    def _route(self, message: HeldMessage) -> HeldMessage | None:
-        """The message, ready to run here; None when it belongs to another tier and goes there."""
+    def _routed(self, message: HeldMessage) -> bool:
+        """Whether the message is to run here; one that belongs to another tier goes there."""
         queue = self._holdings.queue
         home = self._siblings.home_of(message.message)
         if home is None or home.tier == queue:
             if message.queue_name != queue:
                 # dramatiq finds the consumer of a message by its queue.
                 message.readdress(queue)
-            return message
+            return True
         if message.options.get("moved_from"):
             # Two releases disagree about its tier, and would pass it to and fro.
             message.stuff_exception(ActorNotFound(message.actor_name))
             self.nack(message)
-            return None
+            return False
         log.warning("Moved message %s from queue %s to %s", message, queue, home.tier)
         moved = message.message.copy(queue_name=home.tier, options={"moved_from": queue})
         self._holdings.moved(message, Put(home.tier, message.redis_message_id, "", moved.encode()))
-        return None
+        return False
 
     def _attend(self, give_up_at: float) -> bool:
         """Do what is due, or wait for something to do. False when it is time to give up."""

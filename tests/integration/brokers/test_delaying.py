@@ -45,7 +45,7 @@ def test_delayed_message_is_never_early_and_soon(tiers: Tiers) -> None:
     def note() -> None:
         ran.set()
 
-    with working(broker, timeout_ms=1000):
+    with working(broker, timeout_ms=200):
         eventually(lambda: broker.client.zcard("{test}:low.beats"))
         begun = time.monotonic()
         note.send_with_options(delay=300)
@@ -62,7 +62,7 @@ def test_nearer_message_shortens_the_timer(tiers: Tiers) -> None:
     def note() -> None:
         ran.set()
 
-    with working(broker, timeout_ms=1000):
+    with working(broker, timeout_ms=200):
         note.send_with_options(delay=FAR_MS)
         eventually(lambda: broker.client.zcard("{test}:low.beats"))
         begun = time.monotonic()

@@ -128,7 +128,7 @@ def test_heartbeat_mends_a_lost_wake_token(tiers: Tiers) -> None:
     release = threading.Event()
     release.set()
     work_on(broker, runs, "a", release)
-    with working(broker, timeout_ms=1000):
+    with working(broker, timeout_ms=200):
         eventually(lambda: broker.client.zcard("{test}:low.beats"))
         message = broker.actors["work"].message()
         broker.client.hset("{test}:low.msgs", "1", message.encode())
@@ -171,7 +171,7 @@ def test_redis_that_lost_everything_gets_going_again(tiers: Tiers) -> None:
     runs: list[str] = []
     release = threading.Event()
     work_on(broker, runs, "a", release)
-    with working(broker, timeout_ms=1000):
+    with working(broker, timeout_ms=200):
         broker.actors["work"].send()
         eventually(lambda: runs)
         broker.client.flushall()

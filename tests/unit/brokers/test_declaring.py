@@ -31,6 +31,11 @@ def test_four_brokers_of_one_namespace() -> None:
     assert critical.get_declared_delay_queues() == set()
 
 
+def test_pipe_of_messages_goes_to_our_brokers() -> None:
+    message = dramatiq.Message("low", "work", (), {}, {})
+    assert (message | message).broker is critical
+
+
 def test_client_is_made_once_on_first_use() -> None:
     made: list[redis.Redis] = []
 

@@ -54,11 +54,6 @@ class Subscription:
         self._has_changed = asyncio.Event()
         self._heard_at = 0.0
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether something that was asked for has been confirmed."""
-        return bool(self._confirmed)
-
     def want(self, channel: str) -> None:
         """Subscribe, now or as soon as there is a connection."""
         self._wanted.add(channel)

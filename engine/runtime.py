@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -88,7 +89,7 @@ class Runtime:
             overdue_s=self.settings.outbox_overdue_s,
             keep_s=self.settings.outbox_keep_s,
         )
-        self.tasks.append(asyncio.create_task(relay.run(), name="relay"))
+        self._keep(relay.run(), "relay")
         return relay.wake
 
     def start_publisher(self) -> Callable[[], None]:
@@ -111,7 +112,7 @@ class Runtime:
             ),
             random=Random(),  # noqa: S311  # jitter is no secret
         )
-        self.publishing = asyncio.create_task(publisher.run(self.stopping), name="publisher")
+        self.publishing = self._keep(publisher.run(self.stopping), "publisher")
         return publisher.wake
 
     def start_scanner(self) -> Callable[[], None]:
@@ -131,14 +132,12 @@ class Runtime:
                 except Exception as error:  # noqa: BLE001  # the tick scans again
                     log.warning("cannot scan", error=str(error).splitlines()[:1])
 
-        self.tasks.append(asyncio.create_task(run(), name="scanner"))
+        self._keep(run(), "scanner")
         return due.set
 
     def start_listening(self, callbacks: Mapping[str, Callable[[], None]]) -> None:
         """Hear PostgreSQL's notifications."""
-        self.tasks.append(
-            asyncio.create_task(listen(self.settings.database_url, callbacks), name="listener")
-        )
+        self._keep(listen(self.settings.database_url, callbacks), "listener")
 
     def start_burying(self) -> None:
         """Keep what died in Redis in the table of dead letters."""
@@ -154,7 +153,22 @@ class Runtime:
                     except Exception as error:  # noqa: BLE001  # they stay in Redis meanwhile
                         log.warning("cannot keep dead letters", error=str(error).splitlines()[:1])
 
-        self.tasks.append(asyncio.create_task(run(), name="burying"))
+        self._keep(run(), "burying")
+
+    def _keep(self, loop: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a loop for as long as the process: one that breaks ends it, to be started anew."""
+
+        def on_end(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                log.critical(
+                    "a loop broke; ending this process", loop=name, exc_info=task.exception()
+                )
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        task = asyncio.create_task(loop, name=name)
+        task.add_done_callback(on_end)
+        self.tasks.append(task)
+        return task
 
     async def _send_messages(self, messages: Sequence[OutboxMessage]) -> None:
         await brokers.deliver_messages(self.redis, [_envelope(message) for message in messages])

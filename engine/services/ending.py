@@ -21,10 +21,11 @@ from engine.rules.retry import backoff_s
 from engine.services.claiming import Claim
 from engine.services.ledger import close_attempt, move, result_key
 from engine.services.notifying import notify
-from engine.services.outboxing import frame, put_event
+from engine.services.outboxing import put_event
 from models.accounts import AccountStatus
-from models.notices import Priority
+from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
+from models.words import Priority, PublishResultStatus
 
 NOT_READY_WAIT = timedelta(seconds=5)
 MOST_DETAIL = 300  # characters of a platform's own words that an author is shown
@@ -46,13 +47,12 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
             connection,
             key=result_key(claimed),
             user_id=claimed.author_id,
-            payload=frame(
-                "publish_result",
-                trace_id=claimed.trace_id,
+            event=PublishResult(
                 content_id=claimed.content_id,
-                platform=str(claimed.platform),
-                status="failed",
+                platform=claimed.platform,
+                status=PublishResultStatus.FAILED,
                 error=message,
+                trace_id=claimed.trace_id,
             ),
             trace_id=claimed.trace_id,
         )
@@ -77,7 +77,7 @@ async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) 
             title=title,
             message=message,
             priority=Priority.URGENT,
-            reference={"kind": "content", "id": claimed.content_id},
+            reference=Reference(kind="content", id=claimed.content_id),
             trace_id=claimed.trace_id,
         )
     return moved

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.services.batching import Batcher
 from engine.services.claiming import Claim
-from engine.services.outboxing import frame
+from models.events import PublishResult
 from models.publishing import PublishingStatus, is_allowed
+from models.words import PublishResultStatus
 
 LINK_WAIT: Final = timedelta(seconds=2)
 """The success event waits this long for the post's link, and then goes without it."""
@@ -40,6 +41,10 @@ WITH asked AS (
     WHERE l.id = asked.id AND l.lease_number = asked.lease_number AND l.status = 'staged'
       AND l.lease_expires_at > clock_timestamp()
       AND c.id = l.content_id AND c.status = 'approved' AND c.revision = l.revision
+      AND EXISTS (
+          SELECT 1 FROM content_targets t
+          WHERE t.content_id = l.content_id AND t.platform_account_id = l.platform_account_id
+      )
     RETURNING l.id, l.lease_number, l.payload_hash, asked.call
 )
 INSERT INTO publishing_attempts
@@ -202,7 +207,7 @@ class Ledger:
                     "user_ids": [receipt.claim.author_id for receipt in receipts],
                     "event_keys": [result_key(receipt.claim) for receipt in receipts],
                     "payloads": [
-                        json.dumps(success_frame(receipt), ensure_ascii=False)
+                        json.dumps(success_event(receipt).to_wire(), ensure_ascii=False)
                         for receipt in receipts
                     ],
                     "traces": [receipt.claim.trace_id for receipt in receipts],
@@ -231,16 +236,14 @@ def result_key(claimed: Claim) -> str:
     return f"publish_result:{claimed.id}:{claimed.lease_number}"
 
 
-def success_frame(receipt: Receipt) -> dict[str, Any]:
+def success_event(receipt: Receipt) -> PublishResult:
     """The author's ``publish_result`` for a post that is live."""
-    claimed = receipt.claim
-    return frame(
-        "publish_result",
-        trace_id=claimed.trace_id,
-        content_id=claimed.content_id,
-        platform=str(claimed.platform),
-        status="success",
+    return PublishResult(
+        content_id=receipt.claim.content_id,
+        platform=receipt.claim.platform,
+        status=PublishResultStatus.SUCCESS,
         post_url=receipt.url,
+        trace_id=receipt.claim.trace_id,
     )
 
 

@@ -1,13 +1,11 @@
 """Notifications: the row that stays, and the event that rings, in one transaction."""
 
-import json
-from typing import Any
-
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.services.outboxing import frame, put_event
-from models.notices import Priority
+from engine.services.outboxing import put_event
+from models.events import NotificationEvent, Reference
+from models.words import Priority
 
 
 async def notify(
@@ -19,7 +17,7 @@ async def notify(
     message: str,
     priority: Priority,
     trace_id: str,
-    reference: dict[str, Any] | None = None,
+    reference: Reference | None = None,
 ) -> int:
     """Write a notification for ``user_id`` and tell their browsers; gives its id."""
     notification_id: int = (
@@ -34,7 +32,7 @@ async def notify(
                 "title": title,
                 "message": message,
                 "priority": priority,
-                "reference": json.dumps(reference, ensure_ascii=False) if reference else None,
+                "reference": reference.model_dump_json() if reference else None,
             },
         )
     ).scalar_one()
@@ -42,16 +40,14 @@ async def notify(
         connection,
         key=key,
         user_id=user_id,
-        payload=frame(
-            "notification",
-            trace_id=trace_id,
+        event=NotificationEvent(
             notification_id=notification_id,
             title=title,
             message=message,
-            priority=str(priority),
-        )
-        # The one field whose null says something: the notice is about nothing in particular.
-        | {"reference": reference},
+            priority=priority,
+            reference=reference,
+            trace_id=trace_id,
+        ),
         trace_id=trace_id,
     )
     return notification_id

@@ -1,26 +1,18 @@
 """Rows into the outbox, inside the transaction that caused them; and their consumption."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models.events import Event
+
 _INSERT = text("""
-INSERT INTO outbox (kind, key, user_id, actor, payload, trace_id, not_before)
-VALUES (:kind, :key, :user_id, :actor, CAST(:payload AS jsonb), :trace_id,
-        CAST(:not_before AS timestamptz))
+INSERT INTO outbox (kind, key, user_id, actor, payload, trace_id)
+VALUES (:kind, :key, :user_id, :actor, CAST(:payload AS jsonb), :trace_id)
 ON CONFLICT (key) DO NOTHING
 """)
-
-
-def frame(type_: str, *, trace_id: str, **fields: Any) -> dict[str, Any]:
-    """An event as the browser gets it, but for its ``id``, which the user's stream gives."""
-    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    present = {name: value for name, value in fields.items() if value is not None}
-    return {"type": type_, **present, "ts": stamp, "v": 1, "trace_id": trace_id}
 
 
 async def put_event(
@@ -28,9 +20,8 @@ async def put_event(
     *,
     key: str,
     user_id: int,
-    payload: Mapping[str, Any],
+    event: Event,
     trace_id: str,
-    not_before: datetime | None = None,
 ) -> None:
     """Tell ``user_id``; does nothing when ``key`` was told before."""
     await connection.execute(
@@ -40,9 +31,8 @@ async def put_event(
             "key": key,
             "user_id": user_id,
             "actor": None,
-            "payload": json.dumps(payload, ensure_ascii=False),
+            "payload": json.dumps(event.to_wire(), ensure_ascii=False),
             "trace_id": trace_id,
-            "not_before": not_before,
         },
     )
 
@@ -60,7 +50,6 @@ async def put_message(
             "actor": actor,
             "payload": json.dumps({"args": args, "kwargs": {}}, ensure_ascii=False),
             "trace_id": trace_id,
-            "not_before": None,
         },
     )
 

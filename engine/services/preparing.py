@@ -37,14 +37,19 @@ ACCOUNT_RECHECK = timedelta(seconds=60)
 
 
 def post_of(claimed: Claim) -> Post:
-    """The content as the platform gets it."""
-    return Post(
-        text=unicodedata.normalize("NFC", claimed.body),
-        media=tuple(
-            Media(url=item["url"], kind=item.get("kind", "image"), alt_text=item.get("alt_text"))
-            for item in claimed.media
-        ),
-    )
+    """The content as the platform gets it.
+
+    Raises:
+        InputInvalid: ``media`` is not the list that ``models.contents`` describes.
+    """
+    media = []
+    for number, item in enumerate(claimed.media, start=1):
+        if not isinstance(item, dict) or not isinstance(item.get("url"), str):
+            raise InputInvalid(
+                f"{number}번째 미디어에 주소(url)가 없습니다.", code="media_without_url"
+            )
+        media.append(Media(item["url"], item.get("kind", "image"), item.get("alt_text")))
+    return Post(text=unicodedata.normalize("NFC", claimed.body), media=tuple(media))
 
 
 def payload_hash(post: Post) -> str:
@@ -118,9 +123,12 @@ class Preparation:
             stopped = claimed.account_status is AccountStatus.STOPPED
             code = "account_stopped" if stopped else "account_reconnect"
         elif code is None:
-            problems = platform.validate(post_of(claimed))
+            try:
+                problems = [item.korean for item in platform.validate(post_of(claimed))]
+            except InputInvalid as error:
+                problems = [str(error)]
             if problems:
-                code, detail = "input_invalid", " ".join(item.korean for item in problems)
+                code, detail = "input_invalid", " ".join(problems)
         if code is None:
             return access
         async with self._database.begin() as connection:

@@ -27,6 +27,7 @@ from engine.errors import (
     OutcomeUnknown,
     PlatformError,
     ReconnectNeeded,
+    RetryLater,
 )
 from engine.metrics import LATENESS, POSTS
 from engine.ports import AccountAccess, Clock, PlatformClient
@@ -57,6 +58,7 @@ INSIST_S: Final = 0.25
 LEASE_MARGIN_S: Final = 1.0  # for the request to leave this machine
 LET_GO_AHEAD: Final = timedelta(seconds=2)
 LET_GO_S: Final = 20.0
+_NOT_SENT_YET: Final = {PublishingStatus.PENDING, PublishingStatus.STAGED}
 _ON_THE_WIRE: Final = {PublishingStatus.STAGED, PublishingStatus.SENDING}
 LINK_READERS: Final = 8
 LINK_TRIES_S: Final = (0.0, 0.4, 1.2)  # links may lag behind the post (Meta error 100/33)
@@ -202,9 +204,18 @@ class Publisher:
         ):
             try:
                 await self._carry_on(claimed)
-            except Exception as error:  # noqa: BLE001  # the row decides: its lease runs out
-                log.error("post put off after a fault of ours", error=one_line(error))
-                await asyncio.sleep(self._rules.lease_s)
+            except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+                log.warning("put off: the database is away", error=one_line(error))
+            except Exception as error:
+                log.exception("put off after a fault of ours")
+                if claimed.status in _NOT_SENT_YET:
+                    await self._count_fault(claimed, error)
+                # A post that may have been sent is left to its lease, and then to the doubt.
+
+    async def _count_fault(self, claimed: Claim, error: Exception) -> None:
+        """Retry like any other fault, so that one bad row neither loops for ever nor is lost."""
+        fault = RetryLater(one_line(error), code="internal_fault")
+        await self._insist(lambda: self._refuse(claimed, fault))
 
     async def _carry_on(self, claimed: Claim) -> None:
         platform = self._platforms.get(claimed.platform)
@@ -311,18 +322,21 @@ class Publisher:
         ):
             await self._insist(lambda: self._doubt(claimed, error, attempt_id))
             return
-        await self._insist(
-            lambda: refuse(
-                self._database,
-                claimed,
-                error,
-                now=self._clock.now(),
-                retry_base_s=self._rules.retry_base_s,
-                retry_max=self._rules.retry_max,
-                random=self._random,
-                attempt_id=attempt_id,
-                outcome="not_sent" if isinstance(error, NotSent) else "refused",
-            )
+        await self._insist(lambda: self._refuse(claimed, error, attempt_id))
+
+    async def _refuse(
+        self, claimed: Claim, error: PlatformError, attempt_id: int | None = None
+    ) -> bool:
+        return await refuse(
+            self._database,
+            claimed,
+            error,
+            now=self._clock.now(),
+            retry_base_s=self._rules.retry_base_s,
+            retry_max=self._rules.retry_max,
+            random=self._random,
+            attempt_id=attempt_id,
+            outcome="not_sent" if isinstance(error, NotSent) else "refused",
         )
 
     async def _doubt(self, claimed: Claim, error: PlatformError, attempt_id: int) -> bool:

@@ -23,7 +23,9 @@ INSERT INTO publishing_logs
     (content_id, platform_account_id, status, due_at, act_at, is_late, revision, trace_id)
 SELECT c.id, t.platform_account_id, 'pending', c.scheduled_at, :now, c.scheduled_at < :late,
        c.revision, replace(CAST(gen_random_uuid() AS text), '-', '')
-FROM contents c JOIN content_targets t ON t.content_id = c.id
+FROM contents c
+JOIN content_targets t ON t.content_id = c.id
+JOIN platform_accounts a ON a.id = t.platform_account_id AND a.client_id = c.client_id
 WHERE c.status = 'approved' AND c.scheduled_at <= :until
   AND NOT EXISTS (
       SELECT 1 FROM publishing_logs l
@@ -56,7 +58,10 @@ SET status = 'cancelled', container_id = NULL, container_expires_at = NULL,
     updated_at = now()
 FROM contents c
 WHERE c.id = l.content_id AND l.status IN ('pending', 'staged')
-  AND c.status NOT IN ('approved', 'published')
+  AND (c.status NOT IN ('approved', 'published') OR NOT EXISTS (
+      SELECT 1 FROM content_targets t
+      WHERE t.content_id = l.content_id AND t.platform_account_id = l.platform_account_id
+  ))
 RETURNING l.id
 """)
 
@@ -107,7 +112,7 @@ async def scan(
     look_ahead = timedelta(seconds=look_ahead_s)
     times = {"now": now, "late": now - LATE_AFTER}
     async with database.begin() as connection:
-        await consume(connection, message_key)
+        await consume(connection, message_key)  # scanning once more would do no harm
         added = await connection.execute(_ADD, {**times, "until": now + look_ahead})
         renewed = await connection.execute(_RENEW, {**times, "look_ahead": look_ahead})
         withdrawn = await connection.execute(_WITHDRAW)
@@ -158,9 +163,15 @@ async def publish_now(
             raise InvalidCommand(
                 f"content {content_id} is {row.status}; only an approved one is published"
             )
-        await consume(connection, message_key)
-        if row.status == ContentStatus.PUBLISHED:
+        if not await consume(connection, message_key) or row.status == ContentStatus.PUBLISHED:
             return False
+        await connection.execute(
+            text("""
+                INSERT INTO content_targets (content_id, platform_account_id)
+                VALUES (:content_id, :account_id) ON CONFLICT DO NOTHING
+            """),
+            {"content_id": content_id, "account_id": account_id},
+        )
         asked = await connection.execute(
             _ASK,
             {

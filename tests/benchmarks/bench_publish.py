@@ -32,12 +32,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from engine.cli.folder import Folder
 from engine.cli.launch import Stack, launched
 from engine.cli.ports import Ports
-from engine.services.outboxing import frame, put_event
+from engine.services.outboxing import put_event
 from engine.settings import Settings
 from models import channels
 from models.accounts import AccessToken, Platform, PlatformAccount
 from models.contents import Content, ContentTarget
 from models.database import open_database
+from models.events import Event
 from models.people import Client, Role, User
 from models.words import ContentStatus
 
@@ -155,7 +156,7 @@ class Bench:
                         connection,
                         key=f"probe:{number}",
                         user_id=self._author_id,
-                        payload=frame("probe", trace_id=f"probe{number}"),
+                        event=Event(trace_id=f"probe{number}"),
                         trace_id=f"probe{number}",
                     )
                     started = time.perf_counter()

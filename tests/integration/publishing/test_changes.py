@@ -36,6 +36,22 @@ async def test_a_withdrawal_that_no_scan_has_seen_yet_still_stops_the_post(stage
     assert await stage.attempts_of(content) == []
 
 
+async def test_an_account_that_is_taken_off_a_content_gets_no_post(stage: Stage) -> None:
+    kept, taken_off = await stage.make.account(), await stage.make.account()
+    content = await stage.make.content(kept, taken_off, due_in_s=1.2)
+    async with stage.publisher():
+        await stage.scan()
+        await stage.rows(
+            "DELETE FROM content_targets WHERE platform_account_id = :id", id=taken_off.id
+        )
+        await stage.scan()
+        await asyncio.sleep(1.6)  # past its time
+    assert len(stage.sandbox.posts(kept.platform_user_id)) == 1
+    assert stage.sandbox.posts(taken_off.platform_user_id) == []
+    [row] = await stage.rows("SELECT status FROM contents WHERE id = :id", id=content.id)
+    assert row["status"] == "published"  # all that it still goes to
+
+
 async def test_an_edited_content_is_posted_as_edited_and_at_its_new_time(stage: Stage) -> None:
     account = await stage.make.account()
     content = await stage.make.content(account, due_in_s=1.5, body="처음 문구")
@@ -81,6 +97,8 @@ async def test_a_change_while_the_post_is_on_the_wire_is_refused_clearly(stage: 
         for change in ("status = 'draft'", "body = '늦은 수정'", "scheduled_at = now()"):
             with pytest.raises(DBAPIError, match="is being sent and can no longer be changed"):
                 await stage.rows(f"UPDATE contents SET {change} WHERE id = :id", id=content.id)
+        with pytest.raises(DBAPIError, match="is being sent and can no longer be changed"):
+            await stage.rows("DELETE FROM content_targets")
         await stage.until(content, "success")
     assert len(stage.sandbox.posts(account.platform_user_id)) == 1
 

@@ -128,7 +128,7 @@ def idle(bench: Bench, engine: Engine, limit_s: float) -> dict[str, float]:
         times = []
         until = time.monotonic() + limit_s
         while time.monotonic() < until:
-            time.sleep(random.uniform(0.01, 0.2))
+            time.sleep(random.uniform(0.01, 0.15))
             took = bench.pick_up(module, 10)
             assert took is not None, f"{engine.name} lost a message"
             times.append(took * 1000)
@@ -196,7 +196,7 @@ def take_over(bench: Bench, engines: list[Engine], cap_s: float) -> dict[str, di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--idle-s", type=float, default=12, help="pick-ups are sampled this long")
+    parser.add_argument("--idle-s", type=float, default=15, help="pick-ups are sampled this long")
     parser.add_argument("--takeover-cap-s", type=float, default=30, help="longest wait")
     parser.add_argument(
         "--only", nargs="+", choices=[e.name for e in ENGINES], help="a subset of the engines"

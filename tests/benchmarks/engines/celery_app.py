@@ -8,7 +8,7 @@ from celery import Celery
 
 from tests.benchmarks.engines import scoreboard
 
-POOL = os.environ.get("BENCH_CELERY_POOL", "prefork")
+POOL = os.environ.get("BENCH_CELERY_POOL", "threads")
 CONCURRENCY = "1" if POOL == "prefork" else "8"
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
 WORKER = ("celery", "-A", __name__, "worker", "-P", POOL, "-c", CONCURRENCY, *QUIET)

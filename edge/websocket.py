@@ -28,6 +28,10 @@ from models.channels import Position
 ABORT = "sns.abort"
 """ASGI extension of the edge's server: ``{"call": …}`` drops the connection at once."""
 
+WRITE_NOW = "sns.write_now"
+"""ASGI extension of the edge's server: ``{"call": …}`` writes text frames without a task, and
+says false when it could not: the socket is congested or ending."""
+
 log = structlog.get_logger("edge.websocket")
 
 
@@ -60,7 +64,13 @@ class Endpoint:
         offered = scope["subprotocols"]
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-        connection = Connection(self, send, scope.get("extensions", {}).get(ABORT, {}).get("call"))
+        extensions = scope.get("extensions", {})
+        connection = Connection(
+            self,
+            send,
+            extensions.get(ABORT, {}).get("call"),
+            extensions.get(WRITE_NOW, {}).get("call"),
+        )
         self._open.add(connection)
         self.metrics.connections.inc()
         try:
@@ -116,12 +126,13 @@ class Connection:
         endpoint: Endpoint,
         send: Callable[[Message], Awaitable[None]],
         abort: Callable[[], None] | None,
+        write_now: Callable[..., bool] | None,
     ) -> None:
         self.connection_id = secrets.token_hex(8)
         self._endpoint = endpoint
         self._loop = asyncio.get_running_loop()
         self._protocol = Protocol(self.connection_id, endpoint.limits, self._loop.time())
-        self._outbound = Outbound(send, abort or _no_way_out, endpoint.bounds)
+        self._outbound = Outbound(send, abort or _no_way_out, endpoint.bounds, write_now)
         self._identity: Identity | None = None
         self._reading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -243,12 +254,10 @@ class Connection:
             return
         actions = self._protocol.history(reading, datetime.now(UTC))
         self._endpoint.metrics.deliveries.inc(len(reading.frames))
-        for action in actions:
-            if isinstance(action, protocol.Send):
-                self._outbound.put_answer(action.text)
-            else:
-                self._do([action])
-        self._set_timer()
+        texts = [action.text for action in actions if isinstance(action, protocol.Send)]
+        if texts:
+            self._outbound.put_answer(*texts)
+        self._do([action for action in actions if not isinstance(action, protocol.Send)])
 
     def _set_timer(self) -> None:
         if self._protocol.state is State.CLOSED:

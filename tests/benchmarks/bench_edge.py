@@ -106,6 +106,10 @@ class Bench:
         stack.callback(self.producer.end)
         self.audience = Helper("clients")
         stack.callback(self.audience.end)
+        with Redis.from_url(redis_url) as redis:
+            valkey = int(redis.info("server")["process_id"])
+        pids = (self.producer.process.pid, self.audience.process.pid, valkey)
+        self.others = [psutil.Process(pid) for pid in pids]
 
     def ours(self, port: int) -> list[str]:
         return [sys.executable, "-m", "edge"]
@@ -204,11 +208,17 @@ class Bench:
 
     def burst(self, process: psutil.Process, way: str, users: list[int]) -> tuple[float, float]:
         """Deliveries per second, and the edge's microseconds of processor time for each."""
-        before = cpu_s(process)
+        everyone = [process, *self.others]
+        before = [cpu_s(one) for one in everyone]
         seen = self.publish(way, users, count=BURST_DELIVERIES // SOCKETS_PER_USER)
-        cpu = cpu_s(process) - before
+        spent = [cpu_s(one) - was for one, was in zip(everyone, before, strict=True)]
         took_s = (seen["last_ns"] - seen["started_ns"]) / 1e9
-        return BURST_DELIVERIES / took_s, cpu * 1e6 / BURST_DELIVERIES
+        each = ", ".join(
+            f"{name} {seconds * 1e6 / BURST_DELIVERIES:.1f}"
+            for name, seconds in zip(("edge", "producer", "audience", "valkey"), spent, strict=True)
+        )
+        say(f"{BURST_DELIVERIES / took_s:,.0f} deliveries/s; processor µs for each: {each}")
+        return BURST_DELIVERIES / took_s, spent[0] * 1e6 / BURST_DELIVERIES
 
     def storm(self) -> dict[str, Any]:
         """Everyone loses the edge, misses something, and comes back at once."""

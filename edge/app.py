@@ -11,24 +11,32 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from edge import chat, notifications, problems
 from edge.auth import Verifier
+from edge.cors import Cors
+from edge.database import Database, DatabaseAway
 from edge.history import History
 from edge.intake import Intake
 from edge.metrics import Metrics
+from edge.operations import Desk
 from edge.outbound import Bounds
 from edge.presence import Presence
 from edge.protocol import Limits
 from edge.routing import Router
 from edge.settings import Settings
+from edge.sse import EventStream
 from edge.websocket import Endpoint
 from models.delivery import Delivery
 
 _GOODBYE_S: Final = 1
 """How long the last write to Redis may take when the edge stops; presence runs out by itself."""
+
+_PROBE_S: Final = 2
 
 log = structlog.get_logger("edge.app")
 
@@ -52,6 +60,12 @@ class Edge:
         delivery = Delivery(
             self.redis, history_events=settings.history_events, history_s=settings.history_s
         )
+        self.database = Database(settings.database_url, connections=settings.database_connections)
+        verifier = Verifier(
+            settings.jwt_secret.get_secret_value(),
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+        )
         self._presence = Presence(self.redis, lifetime_s=settings.presence_s)
         self._router = Router(
             settings.redis_url,
@@ -63,11 +77,7 @@ class Edge:
         )
         self.sockets = Endpoint(
             router=self._router,
-            verifier=Verifier(
-                settings.jwt_secret.get_secret_value(),
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-            ),
+            verifier=verifier,
             metrics=self.metrics,
             limits=Limits(
                 auth_s=settings.auth_timeout_s,
@@ -79,6 +89,13 @@ class Edge:
                 size_bytes=settings.queue_bytes,
                 send_timeout_s=settings.send_timeout_s,
             ),
+            allowed_origins=settings.allowed_origins,
+        )
+        self.streams = EventStream(self.sockets, verifier, heartbeat_s=settings.heartbeat_s)
+        self.desk = Desk(
+            verifier=verifier,
+            database=self.database,
+            delivery=delivery,
             allowed_origins=settings.allowed_origins,
         )
 
@@ -98,6 +115,24 @@ class Edge:
         """Close every socket as draining and wait a little for them to go."""
         await self.sockets.drain(self.settings.drain_s)
 
+    async def probe_redis(self) -> str:
+        """``ok``, or what is wrong."""
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self.redis.ping()
+        except (RedisError, OSError) as error:
+            return type(error).__name__
+        return "ok"
+
+    async def probe_database(self) -> str:
+        """``ok``, or what is wrong."""
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self.database.probe()
+        except (DatabaseAway, TimeoutError) as error:
+            return str(error) or type(error).__name__
+        return "ok"
+
     def _judge(self, router: asyncio.Task[None]) -> None:
         """An edge without its router is worse than none: it would look alive."""
         if not router.cancelled() and (error := router.exception()) is not None:
@@ -111,6 +146,7 @@ class Edge:
         except (RedisError, OSError) as error:
             log.warning("presence left to run out", error=type(error).__name__)
         await self.redis.aclose()
+        await self.database.close()
 
 
 def create_app(edge: Edge) -> Starlette:
@@ -125,20 +161,29 @@ def create_app(edge: Edge) -> Starlette:
         return PlainTextResponse("alive\n")
 
     async def readyz(_: Request) -> Response:
-        try:
-            async with asyncio.timeout(2):
-                await edge.redis.ping()
-        except (RedisError, OSError) as error:
-            return PlainTextResponse(f"redis: {type(error).__name__}\n", status_code=503)
-        return PlainTextResponse("ready\n")
+        redis, database = await asyncio.gather(edge.probe_redis(), edge.probe_database())
+        # Without PostgreSQL events still flow, and every other edge would be without it as well.
+        is_ready = redis == "ok"
+        return PlainTextResponse(
+            f"{'ready' if is_ready else 'not ready'}\nredis: {redis}\ndatabase: {database}\n",
+            status_code=200 if is_ready else 503,
+        )
 
     async def metrics(_: Request) -> Response:
         return Response(edge.metrics.render(), media_type="text/plain; version=0.0.4")
 
+    operations = (
+        *notifications.OPERATIONS,
+        *chat.operations(is_enabled=edge.settings.chat_enabled),
+    )
     return Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(Cors, allowed_origins=edge.settings.allowed_origins)],
+        exception_handlers=problems.HANDLERS,
         routes=[
             WebSocketRoute("/ws", edge.sockets),
+            Route("/sse", edge.streams, methods=["GET"]),
+            *(edge.desk.route(operation) for operation in operations),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 _SHARED: Final = frozenset(
     {
         "redis_url",
+        "database_url",
         "jwt_secret",
         "jwt_issuer",
         "jwt_audience",
@@ -39,6 +40,11 @@ class Settings(BaseModel):
 
     # Shared with the engine: SNS_<NAME>
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    database_url: str = Field(
+        default="postgresql+asyncpg://sns@127.0.0.1:5432/sns",
+        pattern=r"^postgresql(\+asyncpg)?://",
+        repr=False,
+    )
     jwt_secret: SecretStr = Field(min_length=32, description="HS256 secret of the tokens' issuer")
     jwt_issuer: str = "sns"
     jwt_audience: str = "sns-edge"
@@ -64,6 +70,11 @@ class Settings(BaseModel):
     queue_frames: int = Field(default=256, ge=1, description="frames that may wait per socket")
     queue_bytes: int = Field(default=1024 * 1024, ge=1024)
     presence_s: int = Field(default=300, ge=3)
+    database_connections: int = Field(default=4, ge=1, le=100, description="opened when needed")
+    heartbeat_s: float = Field(default=15, gt=0, le=60, description="between comments on /sse")
+    chat_enabled: bool = Field(
+        default=False, description="only where a worker has the actor answer_chat"
+    )
     drain_s: float = Field(default=2, ge=0, description="how long sockets may take to close")
 
     @field_validator("allowed_origins", mode="before")

@@ -109,7 +109,8 @@ class Limits:
         auth_s: until a token must have come.
         hello_s: until it must have been checked, and the history found.
         silence_s: that a client may say nothing.
-        grace_s: before a token's end, when the client is told, and after it, when all is over.
+        warning_s: before a token's end, when the client is told.
+        grace_s: after it, in which a refresh still works.
         frames_per_s: that a client may send for long.
         frames_burst: that it may send at once.
     """
@@ -117,6 +118,7 @@ class Limits:
     auth_s: float = 10
     hello_s: float = 10
     silence_s: float = 90
+    warning_s: float = 30
     grace_s: float = 30
     frames_per_s: float = 10
     frames_burst: int = 20
@@ -332,10 +334,10 @@ class Protocol:
                 return self._started_at + self._limits.auth_s
             case State.VERIFYING | State.JOINING:
                 return self._started_at + self._limits.hello_s
-        grace_s = self._limits.grace_s
+        limits = self._limits
         return min(
-            self._heard_at + self._limits.silence_s,
-            self._expires_at + (grace_s if self._has_warned else -grace_s),
+            self._heard_at + limits.silence_s,
+            self._expires_at + (limits.grace_s if self._has_warned else -limits.warning_s),
             self._retires_at,
         )
 

@@ -42,8 +42,8 @@ class Router:
         redis_url: of the server whose channels are read.
         client: for commands.
         history: where connections read on, and where positions are compared.
-        presence: told of each connection.
-        admission: asked about each connection.
+        presence: told of each connection that leaves.
+        admission: runs with it.
         intake: takes messages from outside that are to be kept.
         metrics: counts.
         compare_s: seconds between two comparisons of all positions.
@@ -80,32 +80,17 @@ class Router:
         self._traces = logging.getLogger("edge.routing").isEnabledFor(logging.DEBUG)
 
     def join(self, connection: Connected) -> None:
-        """Take a connection in: subscribed to its user and roles, and reached by revocations."""
+        """Take a connection in: subscribed to its user and roles, and reached by revocations.
+
+        It joins before the records of revocations are read for it: what is revoked after that
+        reading reaches it as a message.
+        """
         identity = connection.identity
         is_first, new_roles = self._registry.add(connection)
         if is_first:
             self._subscription.want(channels.live(identity.user_id))
         for role in new_roles:
             self._subscription.want(channels.role(role))
-
-    async def admit(self, connection: Connected) -> None:
-        """Let a connection in that has joined; from here on it is present.
-
-        It joins first: whatever is revoked after the records were read reaches it as a message.
-
-        Raises:
-            AccessDenied: its token is revoked, or its user has too many connections.
-        """
-        await self._admission.admit(connection.connection_id, connection.identity)
-
-    async def check(self, identity: Identity) -> None:
-        """Make sure that a token is not revoked.
-
-        Raises:
-            TokenRevoked: it is.
-            redis.RedisError: nobody can tell now.
-        """
-        await self._admission.check(identity)
 
     def change(self, connection: Connected, become: Callable[[], None]) -> None:
         """Let a connection of the same user have other roles; ``become`` gives it those."""

@@ -8,10 +8,11 @@ import asyncio
 import signal
 import socket
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from edge.app import Edge, create_app
@@ -79,6 +80,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
 
 
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP connection with the same way out, for event streams."""
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        extensions: Any = {ABORT: {"call": self.transport.abort}}
+        self.scope["extensions"] = extensions
+
+
 class Server(uvicorn.Server):
     """Serves one edge; on a signal it drains before it stops."""
 
@@ -90,7 +101,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=HttpProtocol,
                 ws=WebSocketProtocol,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,

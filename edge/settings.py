@@ -22,6 +22,7 @@ _SHORTEST_SECRET: Final = 32  # characters, for HS256
 _SHARED: Final = frozenset(
     {
         "redis_url",
+        "database_url",
         "jwt_secret",
         "jwt_issuer",
         "jwt_audience",
@@ -44,6 +45,11 @@ class Settings(BaseModel):
 
     # Shared with the engine: SNS_<NAME>
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
+    database_url: str = Field(
+        default="postgresql+asyncpg://sns@127.0.0.1:5432/sns",
+        pattern=r"^postgresql(\+asyncpg)?://",
+        repr=False,
+    )
     jwt_secret: SecretStr = Field(
         min_length=_SHORTEST_SECRET, description="HS256 secret of the tokens' issuer"
     )
@@ -92,6 +98,11 @@ class Settings(BaseModel):
     queue_frames: int = Field(default=256, ge=1, description="frames that may wait per socket")
     queue_bytes: int = Field(default=1024 * 1024, ge=1024)
     presence_s: int = Field(default=300, ge=3)
+    database_connections: int = Field(default=4, ge=1, le=100, description="opened when needed")
+    heartbeat_s: float = Field(default=15, gt=0, le=60, description="between comments on /sse")
+    chat_enabled: bool = Field(
+        default=False, description="only where a worker has the actor answer_chat"
+    )
     presence_grace_s: int = Field(default=5, ge=0, description="for pages that reload")
     drain_window_s: float = Field(default=5, ge=0, description="over which sockets are closed")
     drain_s: float = Field(default=2, ge=0, description="how long the last may take to close")

@@ -10,6 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -24,11 +25,11 @@ from edge.auth import (
     AccessDenied,
     Identity,
     UserMismatch,
-    Verifier,
     token_among,
 )
 from edge.close_codes import REASONS, CloseCode
 from edge.doorway import Doorway, Refusal
+from edge.gate import Gate
 from edge.metrics import Metrics
 from edge.outbound import Bounds, Outbound
 from edge.protocol import Action, Limits, Protocol, Push, State
@@ -37,6 +38,9 @@ from models.channels import Position
 
 ABORT = "sns.abort"
 """ASGI extension of the edge's server: ``{"call": …}`` drops the connection at once."""
+
+ONE_WAY = "sns.one_way"
+"""ASGI extension of a transport whose client can say nothing, and so cannot refresh its token."""
 
 _HTTP_ANSWER = "websocket.http.response"
 """ASGI extension of a server that can refuse a handshake with a status of our choice."""
@@ -60,7 +64,7 @@ class Endpoint:
         self,
         *,
         router: Router,
-        verifier: Verifier,
+        gate: Gate,
         metrics: Metrics,
         doorway: Doorway,
         limits: Limits,
@@ -70,9 +74,10 @@ class Endpoint:
         retry_ms: int,
     ) -> None:
         self.router = router
-        self.verifier = verifier
+        self.gate = gate
         self.metrics = metrics
         self.limits = limits
+        self.one_way_limits = replace(limits, grace_s=0)
         self.bounds = bounds
         self._doorway = doorway
         self._allowed_origins = allowed_origins
@@ -99,7 +104,13 @@ class Endpoint:
         offered = scope["subprotocols"]
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-        connection = Connection(self, send, scope.get("extensions", {}).get(ABORT, {}).get("call"))
+        extensions = scope.get("extensions", {})
+        connection = Connection(
+            self,
+            send,
+            extensions.get(ABORT, {}).get("call"),
+            self.one_way_limits if ONE_WAY in extensions else self.limits,
+        )
         self._open.add(connection)
         self.metrics.connections.inc()
         try:
@@ -178,13 +189,14 @@ class Connection:
         endpoint: Endpoint,
         send: Callable[[Message], Awaitable[None]],
         abort: Callable[[], None] | None,
+        limits: Limits,
     ) -> None:
         self.connection_id = secrets.token_hex(8)
         self._endpoint = endpoint
         self._loop = asyncio.get_running_loop()
         self._protocol = Protocol(
             self.connection_id,
-            endpoint.limits,
+            limits,
             self._loop.time(),
             retires_at=endpoint.retires_at(),
         )
@@ -313,13 +325,13 @@ class Connection:
         self._checking = None
 
     async def _admit(self, token: str) -> None:
-        self._identity = await self._endpoint.verifier.verify(token)
+        self._identity = await self._endpoint.gate.verify(token)
         self._endpoint.router.join(self)
-        await self._endpoint.router.admit(self)
+        await self._endpoint.gate.admit(self.connection_id, self._identity)
         self._do(self._protocol.authenticated(*self._expiry()))
 
     async def _renew(self, token: str) -> None:
-        identity = await self._endpoint.verifier.verify(token)
+        identity = await self._endpoint.gate.verify(token)
         if identity.user_id != self.identity.user_id:
             raise UserMismatch("a token of another user")
 
@@ -328,7 +340,7 @@ class Connection:
 
         # First the new name, by which a message reaches it, then the records: nothing between.
         self._endpoint.router.change(self, become)
-        await self._endpoint.router.check(identity)
+        await self._endpoint.gate.check(identity)
         self._do(self._protocol.renewed(*self._expiry()))
 
     def _expiry(self) -> tuple[datetime, float, float]:

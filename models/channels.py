@@ -88,6 +88,15 @@ def revoked_token(token_id: str) -> str:
     return f"revoked:token:{token_id}"
 
 
+def unread(user_id: int) -> str:
+    """How many notifications a user has not read; missing while nobody has counted.
+
+    Without the braces of the other keys, because other programs know it by this name: of all
+    keys of a user it alone may lie in another slot of a Redis Cluster.
+    """
+    return f"notif:unread:{user_id}"
+
+
 def encode_event_id(position: Position) -> str:
     """``<epoch>-<seq>``, as the browser sees and returns it."""
     return f"{position.epoch}-{position.seq}"

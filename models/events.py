@@ -152,6 +152,21 @@ AnyEvent = Annotated[
 """Any of the six, told apart by ``type``."""
 
 
+class NotificationsRead(Event):
+    """Notifications were read, in one tab or another; to their user.
+
+    Either the ids, or everything up to and including an id. ``unread`` is how many were left at
+    that moment.
+    """
+
+    absent_when_none = Event.absent_when_none | {"notification_ids", "up_to"}
+
+    type: Literal["notifications_read"] = "notifications_read"
+    notification_ids: list[int] | None = None
+    up_to: int | None = None
+    unread: int = Field(ge=0)
+
+
 class Hello(Frame):
     """First frame of a connection, and the answer to every ``resume``.
 
@@ -247,3 +262,15 @@ class Refresh(Frame):
 
 ClientFrame = Annotated[Ping | Auth | Resume | Refresh, Field(discriminator="type")]
 """What a client may send."""
+
+
+class StreamClosed(Frame):
+    """Last event of an event stream (``/sse``), which has no close frame to carry the code.
+
+    ``retry_ms`` is when a client that does not know the code comes back by itself.
+    """
+
+    type: Literal["close"] = "close"
+    code: int
+    reason: str
+    retry_ms: int = Field(ge=0)

@@ -32,6 +32,8 @@ class Outbound:
         abort: drops the connection at once; for a client that reads nothing at all, to which
             even a close frame could not be sent.
         bounds: what may wait.
+        write_now: writes text frames past ``send`` and its task, unless the socket is congested
+            or ending, and then says false and has written none.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class Outbound:
         "_is_over",
         "_send",
         "_size_bytes",
+        "_write_now",
         "_writer",
     )
 
@@ -52,8 +55,10 @@ class Outbound:
         send: Callable[[Message], Awaitable[None]],
         abort: Callable[[], None],
         bounds: Bounds,
+        write_now: Callable[..., bool] | None = None,
     ) -> None:
         self._send = send
+        self._write_now = write_now or _congested
         self._abort = abort
         self._bounds = bounds
         self._frames: deque[tuple[str, int]] = deque()
@@ -71,14 +76,20 @@ class Outbound:
         """
         if self._is_over or self._closing is not None:
             return True  # nobody is listening any more
+        if self._writer is None and self._write_now(text):
+            return True  # nothing waited, and the socket took it
         if not self._has_room(len(self._frames) + 1, self._size_bytes + size_bytes):
             return self._queue_merged(text)
         self._queue(text, size_bytes)
         return True
 
-    def put_answer(self, text: str) -> None:
+    def put_answer(self, *texts: str) -> None:
         """Queue what this client asked for, even beyond the bounds: its asking is bounded."""
-        if not self._is_over and self._closing is None:
+        if self._is_over or self._closing is not None:
+            return
+        if self._writer is None and self._write_now(*texts):
+            return
+        for text in texts:
             self._queue(text, len(text.encode()))
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -172,3 +183,8 @@ class Outbound:
     async def _send_in_time(self, message: Message) -> None:
         async with asyncio.timeout(self._bounds.send_timeout_s):
             await self._send(message)
+
+
+def _congested(*_: str) -> bool:
+    """For a server that takes frames through ASGI only."""
+    return False

@@ -42,6 +42,10 @@ ABORT = "sns.abort"
 ONE_WAY = "sns.one_way"
 """ASGI extension of a transport whose client can say nothing, and so cannot refresh its token."""
 
+WRITE_NOW = "sns.write_now"
+"""ASGI extension of the edge's server: ``{"call": …}`` writes text frames without a task, and
+says false when it could not: the socket is congested or ending."""
+
 _HTTP_ANSWER = "websocket.http.response"
 """ASGI extension of a server that can refuse a handshake with a status of our choice."""
 
@@ -110,6 +114,7 @@ class Endpoint:
             send,
             extensions.get(ABORT, {}).get("call"),
             self.one_way_limits if ONE_WAY in extensions else self.limits,
+            extensions.get(WRITE_NOW, {}).get("call"),
         )
         self._open.add(connection)
         self.metrics.connections.inc()
@@ -190,6 +195,7 @@ class Connection:
         send: Callable[[Message], Awaitable[None]],
         abort: Callable[[], None] | None,
         limits: Limits,
+        write_now: Callable[..., bool] | None,
     ) -> None:
         self.connection_id = secrets.token_hex(8)
         self._endpoint = endpoint
@@ -200,7 +206,7 @@ class Connection:
             self._loop.time(),
             retires_at=endpoint.retires_at(),
         )
-        self._outbound = Outbound(send, abort or _no_way_out, endpoint.bounds)
+        self._outbound = Outbound(send, abort or _no_way_out, endpoint.bounds, write_now)
         self._identity: Identity | None = None
         self._checking: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -358,12 +364,10 @@ class Connection:
             return
         actions = self._protocol.history(reading, datetime.now(UTC))
         self._endpoint.metrics.deliveries.inc(len(reading.frames))
-        for action in actions:
-            if isinstance(action, protocol.Send):
-                self._outbound.put_answer(action.text)
-            else:
-                self._do([action])
-        self._set_timer()
+        texts = [action.text for action in actions if isinstance(action, protocol.Send)]
+        if texts:
+            self._outbound.put_answer(*texts)
+        self._do([action for action in actions if not isinstance(action, protocol.Send)])
 
     def _set_timer(self) -> None:
         if self._protocol.state is State.CLOSED:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.close_codes import REASONS, CloseCode
+from edge.merging import is_chat, is_kept, merge_chat
 
 Message = dict[str, Any]
 
@@ -69,16 +70,16 @@ class Outbound:
         self._is_over = False
 
     def put(self, text: str, size_bytes: int) -> bool:
-        """Queue a frame; false if there is no room, and then it is not queued."""
+        """Queue a frame; false if there is no room, and then it is not queued.
+
+        Before there is no room, the pieces of an answer that wait are made one.
+        """
         if self._is_over or self._closing is not None:
             return True  # nobody is listening any more
         if self._writer is None and self._write_now(text):
             return True  # nothing waited, and the socket took it
-        if (
-            len(self._frames) >= self._bounds.frames
-            or self._size_bytes + size_bytes > self._bounds.size_bytes
-        ):
-            return False
+        if not self._has_room(len(self._frames) + 1, self._size_bytes + size_bytes):
+            return self._queue_merged(text)
         self._queue(text, size_bytes)
         return True
 
@@ -101,9 +102,14 @@ class Outbound:
         self._wake()
 
     def cut(self) -> None:
-        """Drop what waits and close as too slow; a later resume brings it back."""
-        self._frames.clear()
-        self._size_bytes = 0
+        """Close as too slow, before what can be had again.
+
+        Kept events come back with the resume, answers with their conversation. A live frame of
+        another kind is told now or never, and goes first.
+        """
+        self._replace(
+            [frame for frame in self._frames if not is_kept(frame[0]) and not is_chat(frame[0])]
+        )
         self.close(CloseCode.TOO_SLOW, REASONS[CloseCode.TOO_SLOW])
 
     async def drained(self) -> None:
@@ -122,6 +128,24 @@ class Outbound:
         if (writer := self._writer) is not None:
             writer.cancel()
             await asyncio.wait([writer])
+
+    def _has_room(self, frames: int, size_bytes: int) -> bool:
+        return frames <= self._bounds.frames and size_bytes <= self._bounds.size_bytes
+
+    def _queue_merged(self, text: str) -> bool:
+        waiting = [waiting for waiting, _ in self._frames]
+        merged = merge_chat([*waiting, text])
+        if len(merged) > len(waiting):
+            return False  # nothing could be merged
+        frames = [(frame, len(frame.encode())) for frame in merged]
+        if not self._has_room(len(frames), sum(size_bytes for _, size_bytes in frames)):
+            return False
+        self._replace(frames)
+        return True
+
+    def _replace(self, frames: list[tuple[str, int]]) -> None:
+        self._frames = deque(frames)
+        self._size_bytes = sum(size_bytes for _, size_bytes in frames)
 
     def _queue(self, text: str, size_bytes: int) -> None:
         self._frames.append((text, size_bytes))

@@ -126,6 +126,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=2,
             )
         )
@@ -155,10 +157,12 @@ class Server(uvicorn.Server):
         return self.edge.has_failed.is_set() or await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; a second Ctrl-C stops without waiting.
+        """Stop; a second signal closes what is left at once, a second Ctrl-C waits for nothing.
 
         Unlike the stock handler it does not raise the signal again at the end: a drained edge has
         ended well, exit code 0.
         """
+        if self.should_exit:
+            self.edge.is_hurried.set()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

@@ -20,11 +20,11 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from edge.auth import TokenRefused, Verifier
 from edge.bearer import bearer_of
 from edge.close_codes import REASONS, RETRY_MS, CloseCode
+from edge.gate import Gate
 from edge.problems import Problem
-from edge.websocket import ABORT, Endpoint
+from edge.websocket import ABORT, ONE_WAY, Endpoint
 from models.events import StreamClosed
 
 _CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
@@ -47,20 +47,20 @@ class EventStream:
 
     Args:
         sockets: serves the stream; never learns that it is not a WebSocket.
-        verifier: for the answer to a client that could read a status.
+        gate: for the answer to a client that could read a status.
         heartbeat_s: seconds between comments, so that no proxy thinks the stream dead.
     """
 
-    def __init__(self, sockets: Endpoint, verifier: Verifier, *, heartbeat_s: float) -> None:
+    def __init__(self, sockets: Endpoint, gate: Gate, *, heartbeat_s: float) -> None:
         self._sockets = sockets
-        self._verifier = verifier
+        self._gate = gate
         self._heartbeat_s = heartbeat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream from its request to its end.
 
         Raises:
-            Problem: 401 for a client that did not ask for an event stream by name.
+            Problem: 401 or 503 for a client that did not ask for an event stream by name.
         """
         if scope["method"] == "HEAD":
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
@@ -70,10 +70,7 @@ class EventStream:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = bearer_of(headers) or query.get("token", [""])[0]
         if "text/event-stream" not in headers.get("accept", ""):
-            try:
-                self._verifier.verify(token)
-            except TokenRefused:
-                raise Problem.unauthorized() from None
+            await self._gate.identify(token)
         handshake = {"token": token}
         # A browser sends the header when it reconnects by itself, to a URL that has grown old.
         resume = headers.get("last-event-id") or query.get("resume", [None])[0]
@@ -87,7 +84,7 @@ class EventStream:
             "scheme": "ws",
             "query_string": urlencode(handshake).encode(),
             "subprotocols": [],
-            "extensions": {ABORT: {"call": abort}} if abort else {},
+            "extensions": {ONE_WAY: {}} | ({ABORT: {"call": abort}} if abort else {}),
         }
         try:
             await self._sockets(disguised, stream.receive, stream.send)

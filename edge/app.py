@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from edge import chat, notifications, problems
+from edge import chat, documents, notifications, pages, problems
 from edge.auth import Verifier
 from edge.cors import Cors
 from edge.database import Database, DatabaseAway
@@ -182,10 +182,11 @@ def create_app(edge: Edge) -> Starlette:
         exception_handlers=problems.HANDLERS,
         routes=[
             WebSocketRoute("/ws", edge.sockets),
-            Route("/sse", edge.streams, methods=["GET"]),
+            Route(pages.SSE.path, edge.streams, methods=["GET"]),
             *(edge.desk.route(operation) for operation in operations),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+            Route(pages.HEALTHZ.path, healthz),
+            Route(pages.READYZ.path, readyz),
+            Route(pages.METRICS.path, metrics),
+            *documents.routes(operations),
         ],
     )

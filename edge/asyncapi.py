@@ -46,6 +46,8 @@ def document() -> dict[str, Any]:
     schemas: dict[str, Any] = definitions["$defs"]
     for frame in sent:
         _as_sent(frame, schemas[frame.__name__])
+    for frame in taken:
+        _as_taken(schemas[frame.__name__])
     streamed = [frame for frame in sent if frame is not events.Pong]
     return {
         "asyncapi": "3.0.0",
@@ -114,14 +116,18 @@ def _name(frame: type[Frame]) -> str:
 
 def _as_sent(frame: type[Frame], schema: dict[str, Any]) -> None:
     """Say what serialising does besides the model: absent fields, and the id of a kept event."""
-    for name in frame.absent_when_none & set(schema["properties"]):
-        if name in schema.get("required", []):
-            schema["required"].remove(name)
-        field = schema["properties"][name]
-        field["anyOf"] = [kind for kind in field["anyOf"] if kind != {"type": "null"}]
-        field.pop("default", None)
+    fields = schema["properties"]
+    for name in frame.absent_when_none:
+        fields[name]["anyOf"] = [kind for kind in fields[name]["anyOf"] if kind["type"] != "null"]
+        fields[name].pop("default", None)
+    schema["required"] = [name for name in fields if name not in frame.absent_when_none]
     if issubclass(frame, Event) and frame is not ChatStream:
-        schema["properties"] = {"id": _EVENT_ID} | schema["properties"]
+        schema["properties"] = {"id": _EVENT_ID} | fields
+
+
+def _as_taken(schema: dict[str, Any]) -> None:
+    """A model knows its own type; a frame has to say it."""
+    schema["required"] = ["type", *schema.get("required", [])]
 
 
 def _message(frame: type[Frame]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from edge import chat, keys, notifications, problems
+from edge import chat, documents, keys, notifications, pages, problems
 from edge.admission import Admission
 from edge.auth import Verifier
 from edge.cors import Cors
@@ -221,10 +221,11 @@ def create_app(edge: Edge) -> Starlette:
         exception_handlers=problems.HANDLERS,
         routes=[
             WebSocketRoute("/ws", edge.sockets),
-            Route("/sse", edge.streams, methods=["GET"]),
+            Route(pages.SSE.path, edge.streams, methods=["GET"]),
             *(edge.desk.route(operation) for operation in operations),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+            Route(pages.HEALTHZ.path, healthz),
+            Route(pages.READYZ.path, readyz),
+            Route(pages.METRICS.path, metrics),
+            *documents.routes(operations),
         ],
     )

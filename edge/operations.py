@@ -28,6 +28,10 @@ from edge.problems import Problem
 from models.delivery import Delivery
 
 MAX_BODY_BYTES: Final = 64 * 1024
+_PASSED_OVER_BYTES: Final = 4 * 1024 * 1024
+"""A body that is too large is read and dropped up to here: a connection that is closed with unread
+input is reset, and the client would not see why."""
+
 _BODY_S: Final = 10
 """Seconds in which a body must have come; a client that trickles holds a connection, no more."""
 
@@ -174,23 +178,27 @@ async def _body(operation: Operation, request: Request) -> BaseModel:
 
 
 async def _read(request: Request) -> bytes:
-    # What is left of such a body stays unread, so the connection cannot go on.
-    closing = {"Connection": "close"}
-    body = bytearray()
+    body, size = bytearray(), 0
     try:
         async with asyncio.timeout(_BODY_S):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise Problem(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        f"a body has {MAX_BODY_BYTES} bytes at most",
-                        headers=closing,
-                    )
+                size += len(chunk)
+                if size <= MAX_BODY_BYTES:
+                    body += chunk
+                elif size > _PASSED_OVER_BYTES:
+                    break
     except TimeoutError:
         raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers=closing
+            HTTPStatus.REQUEST_TIMEOUT,
+            "the body did not come in time",
+            headers={"Connection": "close"},  # the rest of it would be read as a request
         ) from None
     except ClientDisconnect:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body ends too early") from None
+    if size > MAX_BODY_BYTES:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"a body has {MAX_BODY_BYTES} bytes at most",
+            headers={"Connection": "close"} if size > _PASSED_OVER_BYTES else None,
+        )
     return bytes(body)

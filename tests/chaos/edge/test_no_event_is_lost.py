@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from tests.chaos.edge.edges import running
 from tests.chaos.edge.traffic import traffic
+from tests.running_edge import running
 from tests.servers import Server, server
 
 pytestmark = pytest.mark.chaos

@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from models.delivery import Delivery
-from tests.chaos.edge.edges import ROOT, running
 from tests.integration.edge.harness import PATIENCE_S, event, until_true
+from tests.running_edge import ROOT, running
 
 pytestmark = pytest.mark.chaos
 

@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from models.delivery import Delivery
-from tests.chaos.edge.edges import Edge
 from tests.chaos.edge.follower import Follower
 from tests.integration.edge.harness import PATIENCE_S, event, until
+from tests.running_edge import Edge
 
 USERS = range(1, 6)
 TABS = 2

@@ -13,7 +13,7 @@ from typing import Any
 from tests.integration.edge.conftest import free_port
 from tests.integration.edge.harness import PATIENCE_S, environment
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 class Edge:

@@ -1,6 +1,7 @@
 """The edge put together: the one place that knows all its parts."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,10 +17,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from edge import chat, documents, notifications, pages, problems
+from edge import chat, documents, keys, notifications, pages, problems
+from edge.admission import Admission
 from edge.auth import Verifier
 from edge.cors import Cors
 from edge.database import Database, DatabaseAway
+from edge.doorway import Doorway
+from edge.gate import Gate
 from edge.history import History
 from edge.intake import Intake
 from edge.metrics import Metrics
@@ -49,6 +53,9 @@ class Edge:
         self.metrics = Metrics()
         self.has_failed = asyncio.Event()
         """Set when the edge can no longer do its work; its process should end."""
+        self.is_draining = False
+        self.is_hurried = asyncio.Event()
+        """Set when a draining edge should take no more time than it must."""
         # For commands; the subscription has a connection of its own. One retry, because a pooled
         # connection may have died with a server that is long back.
         self.redis = Redis.from_url(
@@ -61,28 +68,42 @@ class Edge:
             self.redis, history_events=settings.history_events, history_s=settings.history_s
         )
         self.database = Database(settings.database_url, connections=settings.database_connections)
-        verifier = Verifier(
-            settings.jwt_secret.get_secret_value(),
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
+        self._presence = Presence(
+            self.redis,
+            lifetime_s=settings.presence_s,
+            grace_s=settings.presence_grace_s,
+            most=settings.user_connections,
         )
-        self._presence = Presence(self.redis, lifetime_s=settings.presence_s)
+        admission = Admission(self.redis, self._presence)
+        gate = Gate(_verifier(settings), admission)
         self._router = Router(
             settings.redis_url,
+            client=self.redis,
             history=History(delivery),
             presence=self._presence,
+            admission=admission,
             intake=Intake(delivery),
             metrics=self.metrics,
             compare_s=settings.compare_s,
         )
         self.sockets = Endpoint(
             router=self._router,
-            verifier=verifier,
+            gate=gate,
             metrics=self.metrics,
+            doorway=Doorway(
+                most=settings.max_connections,
+                per_s=settings.connects_per_s,
+                burst=settings.connects_burst,
+                metrics=self.metrics,
+            ),
             limits=Limits(
                 auth_s=settings.auth_timeout_s,
                 hello_s=settings.hello_timeout_s,
                 silence_s=settings.silence_s,
+                warning_s=settings.refresh_grace_s,
+                grace_s=settings.refresh_grace_s,
+                frames_per_s=settings.frames_per_s,
+                frames_burst=settings.frames_burst,
             ),
             bounds=Bounds(
                 frames=settings.queue_frames,
@@ -90,10 +111,12 @@ class Edge:
                 send_timeout_s=settings.send_timeout_s,
             ),
             allowed_origins=settings.allowed_origins,
+            max_age_s=settings.max_age_s,
+            retry_ms=settings.retry_ms,
         )
-        self.streams = EventStream(self.sockets, verifier, heartbeat_s=settings.heartbeat_s)
+        self.streams = EventStream(self.sockets, gate, heartbeat_s=settings.heartbeat_s)
         self.desk = Desk(
-            verifier=verifier,
+            gate=gate,
             database=self.database,
             delivery=delivery,
             allowed_origins=settings.allowed_origins,
@@ -112,8 +135,13 @@ class Edge:
             await self._say_goodbye()
 
     async def drain(self) -> None:
-        """Close every socket as draining and wait a little for them to go."""
-        await self.sockets.drain(self.settings.drain_s)
+        """Send every client elsewhere, a part of them at a time, and wait for the last to go."""
+        self.is_draining = True
+        await self.sockets.drain(
+            window_s=self.settings.drain_window_s,
+            timeout_s=self.settings.drain_s,
+            is_hurried=self.is_hurried,
+        )
 
     async def probe_redis(self) -> str:
         """``ok``, or what is wrong."""
@@ -142,11 +170,21 @@ class Edge:
     async def _say_goodbye(self) -> None:
         try:
             async with asyncio.timeout(_GOODBYE_S):
-                await self._presence.write()
+                await self._presence.withdraw()
         except (RedisError, OSError) as error:
             log.warning("presence left to run out", error=type(error).__name__)
         await self.redis.aclose()
         await self.database.close()
+
+
+def _verifier(settings: Settings) -> Verifier:
+    secrets = (settings.jwt_secret, *settings.jwt_old_secrets)
+    return Verifier(
+        [secret.get_secret_value() for secret in secrets],
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        keys=keys.KeySet(keys.source(settings.jwks), time.monotonic) if settings.jwks else None,
+    )
 
 
 def create_app(edge: Edge) -> Starlette:
@@ -163,9 +201,10 @@ def create_app(edge: Edge) -> Starlette:
     async def readyz(_: Request) -> Response:
         redis, database = await asyncio.gather(edge.probe_redis(), edge.probe_database())
         # Without PostgreSQL events still flow, and every other edge would be without it as well.
-        is_ready = redis == "ok"
+        is_ready = redis == "ok" and not edge.is_draining
+        state = "draining" if edge.is_draining else "ready" if is_ready else "not ready"
         return PlainTextResponse(
-            f"{'ready' if is_ready else 'not ready'}\nredis: {redis}\ndatabase: {database}\n",
+            f"{state}\nredis: {redis}\ndatabase: {database}\n",
             status_code=200 if is_ready else 503,
         )
 

@@ -20,9 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge import origins
-from edge.auth import Identity, TokenRefused, Verifier
+from edge.auth import Identity
 from edge.bearer import bearer_of
 from edge.database import Database, DatabaseAway
+from edge.gate import Gate
 from edge.problems import Problem
 from models.delivery import Delivery
 
@@ -88,7 +89,7 @@ class Desk:
     """Serves operations.
 
     Args:
-        verifier: of tokens.
+        gate: lets in who brings a good token.
         database: the truth.
         delivery: histories and counts in Redis.
         allowed_origins: of pages, besides the edge's own host and loopback.
@@ -97,12 +98,12 @@ class Desk:
     def __init__(
         self,
         *,
-        verifier: Verifier,
+        gate: Gate,
         database: Database,
         delivery: Delivery,
         allowed_origins: Collection[str],
     ) -> None:
-        self._verifier = verifier
+        self._gate = gate
         self._database = database
         self._delivery = delivery
         self._allowed_origins = allowed_origins
@@ -116,7 +117,7 @@ class Desk:
         return Route(operation.path, endpoint, methods=[operation.method], name=operation.name)
 
     async def _serve(self, operation: Operation, request: Request) -> Response:
-        context = Context(self._identify(request), self._database, self._delivery)
+        context = Context(await self._identify(request), self._database, self._delivery)
         parameters = _parameters(operation, request)
         body = await _body(operation, request)
         try:
@@ -140,7 +141,7 @@ class Desk:
             headers={"Cache-Control": "no-store"},
         )
 
-    def _identify(self, request: Request) -> Identity:
+    async def _identify(self, request: Request) -> Identity:
         headers = request.headers
         if not origins.is_allowed(
             headers.get("origin"), headers.get("host"), self._allowed_origins
@@ -148,11 +149,7 @@ class Desk:
             raise Problem(
                 HTTPStatus.FORBIDDEN, "this page may not use the API", kind="origin-refused"
             )
-        try:
-            return self._verifier.verify(bearer_of(headers))
-        except TokenRefused as refusal:
-            log.info("token refused", reason=str(refusal))
-            raise Problem.unauthorized() from None
+        return await self._gate.identify(bearer_of(headers))
 
 
 def _parameters(operation: Operation, request: Request) -> BaseModel:

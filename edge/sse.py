@@ -20,12 +20,12 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from edge.auth import TokenRefused, Verifier
 from edge.bearer import bearer_of
 from edge.close_codes import REASONS, RETRY_MS, CloseCode
+from edge.gate import Gate
 from edge.problems import Problem
-from edge.websocket import ABORT, Endpoint
-from models.events import StreamClosed
+from edge.websocket import ABORT, ONE_WAY, Endpoint
+from models.events import Draining, StreamClosed
 
 _CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
 
@@ -39,6 +39,7 @@ _HEADERS: Final = (
 
 _PING: Final = '{"type":"ping"}'
 _PONG: Final = b'{"type":"pong"}'
+_DRAINING: Final = b'{"type":"draining",'
 _HEARTBEAT: Final = b":\n\n"
 
 
@@ -47,20 +48,20 @@ class EventStream:
 
     Args:
         sockets: serves the stream; never learns that it is not a WebSocket.
-        verifier: for the answer to a client that could read a status.
+        gate: for the answer to a client that could read a status.
         heartbeat_s: seconds between comments, so that no proxy thinks the stream dead.
     """
 
-    def __init__(self, sockets: Endpoint, verifier: Verifier, *, heartbeat_s: float) -> None:
+    def __init__(self, sockets: Endpoint, gate: Gate, *, heartbeat_s: float) -> None:
         self._sockets = sockets
-        self._verifier = verifier
+        self._gate = gate
         self._heartbeat_s = heartbeat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one stream from its request to its end.
 
         Raises:
-            Problem: 401 for a client that did not ask for an event stream by name.
+            Problem: 401 or 503 for a client that did not ask for an event stream by name.
         """
         if scope["method"] == "HEAD":
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
@@ -70,10 +71,7 @@ class EventStream:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = bearer_of(headers) or query.get("token", [""])[0]
         if "text/event-stream" not in headers.get("accept", ""):
-            try:
-                self._verifier.verify(token)
-            except TokenRefused:
-                raise Problem.unauthorized() from None
+            await self._gate.identify(token)
         handshake = {"token": token}
         # A browser sends the header when it reconnects by itself, to a URL that has grown old.
         resume = headers.get("last-event-id") or query.get("resume", [None])[0]
@@ -87,7 +85,7 @@ class EventStream:
             "scheme": "ws",
             "query_string": urlencode(handshake).encode(),
             "subprotocols": [],
-            "extensions": {ABORT: {"call": abort}} if abort else {},
+            "extensions": {ONE_WAY: {}} | ({ABORT: {"call": abort}} if abort else {}),
         }
         try:
             await self._sockets(disguised, stream.receive, stream.send)
@@ -104,6 +102,7 @@ class _Stream:
         self._heartbeat_s = heartbeat_s
         self._is_accepted = False
         self._is_complete = False
+        self._retry_ms: int | None = None  # said by an edge that spreads its clients' return
         self._gone: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
@@ -128,9 +127,14 @@ class _Stream:
                 retry_ms = RETRY_MS[CloseCode.DRAINING] + secrets.randbelow(1000)
                 await self._write(b"retry: %d\n\n" % retry_ms)
             case "websocket.send":
-                await self._write(written(message["text"].encode()))
+                frame = message["text"].encode()
+                if frame.startswith(_DRAINING):
+                    self._retry_ms = Draining.model_validate_json(frame).retry_ms
+                await self._write(written(frame))
             case "websocket.close" if self._is_accepted:
-                await self._write(farewell(message["code"]), is_last=True)
+                code = message["code"]
+                retry_ms = RETRY_MS[code] if self._retry_ms is None else self._retry_ms
+                await self._write(farewell(code, retry_ms), is_last=True)
             case "websocket.close":
                 raise Problem.try_later("too many connections", retry_after_s=5)
 
@@ -169,8 +173,7 @@ def written(frame: bytes) -> bytes:
     return f"{head}event: {kind}\ndata: ".encode() + frame + b"\n\n"
 
 
-def farewell(code: int) -> bytes:
+def farewell(code: int, retry_ms: int) -> bytes:
     """The last event of a stream: why it ends, and when a client that ignores it should return."""
-    known = CloseCode(code)
-    closed = StreamClosed(code=code, reason=REASONS[known], retry_ms=RETRY_MS[known])
+    closed = StreamClosed(code=code, reason=REASONS[CloseCode(code)], retry_ms=retry_ms)
     return f"event: close\nretry: {closed.retry_ms}\ndata: {closed.model_dump_json()}\n\n".encode()

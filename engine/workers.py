@@ -26,7 +26,9 @@ __all__ = ["actors", "critical", "high", "low", "medium"]
 
 log = structlog.get_logger(__name__)
 
-CLOSE_WITHIN_S = 25  # less than the stop grace period of any process manager in this project
+CLOSE_WITHIN_S = 25
+"""Less than the 60 s that containers get to stop. `sns up` gives less, to keep its own promise of
+ten seconds: a post that is cut off by it is in doubt until the next start reads the platform."""
 
 
 class Resources(Middleware):

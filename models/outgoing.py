@@ -45,12 +45,14 @@ async def tell(
         connection: in that transaction.
         audience: to whom.
         key: what the event is known by; each row's key has the user's id behind it.
-        event: the same for all.
+        event: the same for all; roles that it is meant for are written into it.
         trace_id: of what caused it.
 
     Returns:
         Ids of the users that were told, rising; without those who had been told before.
     """
+    if audience.roles and event.audience is None:
+        event = event.model_copy(update={"audience": list(audience.roles)})
     event_at = len(audience.arguments)  # its own come first
     told = await connection.fetch(
         f"""

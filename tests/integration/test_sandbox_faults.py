@@ -130,13 +130,13 @@ def test_delay_before_shows_the_post_late_and_delay_after_shows_it_at_once(sandb
     began = time.time()
     publish(sandbox, container)
     (post,) = sandbox.posts()
-    assert post["posted_at"] - began >= 0.2
+    assert post["posted_at"] - post["arrived_at"] >= 0.19  # less what a clock's adjustment takes
     assert post["arrived_at"] - began < 0.2
     container = prepare(sandbox)
     sandbox.fault(call="publish", delay_after_s=0.2)
     began = time.time()
     publish(sandbox, container)
-    assert time.time() - began >= 0.2
+    assert time.time() - began >= 0.19
     assert sandbox.posts()[1]["posted_at"] - began < 0.2
 
 
@@ -145,7 +145,7 @@ def test_answer_delay_counts_from_the_moment_of_carrying_out(sandbox):
     sandbox.switch(answer_ms=150)
     began = time.time()
     publish(sandbox, container)
-    assert time.time() - began >= 0.15
+    assert time.time() - began >= 0.14
     assert sandbox.posts()[0]["posted_at"] - began < 0.15
 
 

@@ -1,12 +1,16 @@
 """The migrations and the declared tables say the same."""
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from engine.cli.servers import Postgres
+from models import migrations
 from models.database import DatabaseNotReady, check_schema, open_database
 from models.migrations import newest_revision, upgrade
 from models.tables import METADATA
@@ -36,6 +40,11 @@ async def test_a_database_that_is_not_migrated_is_named_with_what_to_do(
         f"the database is at schema none, this code needs {newest_revision()}; run `sns migrate`"
     )
     await database.dispose()
+
+
+def test_the_newest_revision_is_the_head_of_the_history() -> None:
+    folder = Path(migrations.__file__).parent
+    assert newest_revision() == ScriptDirectory(str(folder)).get_current_head()
 
 
 def test_migrating_twice_changes_nothing(postgres: Postgres) -> None:

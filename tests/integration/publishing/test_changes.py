@@ -10,51 +10,63 @@ from sqlalchemy.exc import DBAPIError
 from tests.integration.publishing.conftest import Stage
 
 
+async def past(content: Any) -> None:
+    """Half a second after the content's time: whatever would be sent has been."""
+    await asyncio.sleep(content.scheduled_at.timestamp() - time.time() + 0.5)
+
+
+async def until_posted(stage: Stage, account: Any) -> None:
+    async with asyncio.timeout(10):
+        while not stage.sandbox.posts(account.platform_user_id):
+            await asyncio.sleep(0.05)
+
+
 async def test_a_withdrawn_content_is_not_sent(stage: Stage) -> None:
     account = await stage.make.account()
-    content = await stage.make.content(account, due_in_s=1.5)
+    content = await stage.make.content(account, due_in_s=2.5)
     async with stage.publisher():
         await stage.scan()
         await stage.until(content, "staged")
         await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
         await stage.scan()
         log = await stage.until(content, "cancelled")
-        await asyncio.sleep(1.7)  # past its time
+        await past(content)
     assert log["container_id"] is None
     assert stage.sandbox.posts(account.platform_user_id) == []
 
 
 async def test_a_withdrawal_that_no_scan_has_seen_yet_still_stops_the_post(stage: Stage) -> None:
     account = await stage.make.account()
-    content = await stage.make.content(account, due_in_s=1.2)
+    content = await stage.make.content(account, due_in_s=2.5)
     async with stage.publisher():
         await stage.scan()
         await stage.until(content, "staged")
         await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
-        await asyncio.sleep(1.4)  # past its time
+        await past(content)
     assert stage.sandbox.posts(account.platform_user_id) == []
     assert await stage.attempts_of(content) == []
 
 
 async def test_an_account_that_is_taken_off_a_content_gets_no_post(stage: Stage) -> None:
     kept, taken_off = await stage.make.account(), await stage.make.account()
-    content = await stage.make.content(kept, taken_off, due_in_s=1.2)
+    content = await stage.make.content(kept, taken_off, due_in_s=2.0)
     async with stage.publisher():
         await stage.scan()
         await stage.rows(
             "DELETE FROM content_targets WHERE platform_account_id = :id", id=taken_off.id
         )
         await stage.scan()
-        await asyncio.sleep(1.6)  # past its time
+        await past(content)
+        await until_posted(stage, kept)
     assert len(stage.sandbox.posts(kept.platform_user_id)) == 1
     assert stage.sandbox.posts(taken_off.platform_user_id) == []
     [row] = await stage.rows("SELECT status FROM contents WHERE id = :id", id=content.id)
-    assert row["status"] == "published"  # all that it still goes to
+    assert row["status"] == "published"  # everywhere that it still goes
 
 
 async def test_an_edited_content_is_posted_as_edited_and_at_its_new_time(stage: Stage) -> None:
     account = await stage.make.account()
-    content = await stage.make.content(account, due_in_s=1.5, body="처음 문구")
+    content = await stage.make.content(account, due_in_s=2.5, body="처음 문구")
     async with stage.publisher():
         await stage.scan()
         await stage.until(content, "staged")

@@ -22,7 +22,7 @@ async def put_event(
     connection: Statements, *, key: str, user_id: int, event: Event, trace_id: str
 ) -> None:
     """Tell ``user_id``; does nothing when ``key`` was told before."""
-    await connection.fetch(_PUT, "event", key, user_id, None, _payload(event), trace_id)
+    await connection.fetch(_PUT, "event", key, user_id, None, event_payload(event), trace_id)
 
 
 async def put_message(
@@ -66,11 +66,12 @@ async def tell(
         """,  # noqa: S608  # the query is one of models.audience's own
         *audience.arguments,
         key,
-        _payload(event),
+        event_payload(event),
         trace_id,
     )
     return [row["user_id"] for row in told]
 
 
-def _payload(event: Event) -> str:
+def event_payload(event: Event) -> str:
+    """An event as the outbox keeps it."""
     return json.dumps(event.to_wire(), ensure_ascii=False)

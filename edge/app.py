@@ -29,6 +29,7 @@ from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.operations import Desk
 from edge.outbound import Bounds
+from edge.pace import Pace
 from edge.presence import Presence
 from edge.protocol import Limits
 from edge.routing import Router
@@ -119,6 +120,7 @@ class Edge:
             gate=gate,
             database=self.database,
             delivery=delivery,
+            pace=Pace(per_s=settings.requests_per_s, burst=settings.requests_burst),
             allowed_origins=settings.allowed_origins,
         )
 

@@ -20,6 +20,8 @@ _EVENT_ID: Final = {
 }
 
 _ONLY_SSE: Final = (events.StreamClosed,)
+_ONLY_WS: Final = (events.Pong, events.Refreshed)
+"""What answers a client; on an event stream it says nothing."""
 
 
 def client_frames() -> tuple[type[Frame], ...]:
@@ -48,7 +50,7 @@ def document() -> dict[str, Any]:
         _as_sent(frame, schemas[frame.__name__])
     for frame in taken:
         _as_taken(schemas[frame.__name__])
-    streamed = [frame for frame in sent if frame is not events.Pong]
+    streamed = [frame for frame in sent if frame not in _ONLY_WS]
     return {
         "asyncapi": "3.0.0",
         "info": {

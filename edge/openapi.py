@@ -26,6 +26,7 @@ _ALWAYS: Final = {
     HTTPStatus.UNAUTHORIZED: "no token, or one that proves nothing",
     HTTPStatus.FORBIDDEN: "a page of an origin that is not allowed",
     HTTPStatus.UNPROCESSABLE_ENTITY: "not the form that is documented here",
+    HTTPStatus.TOO_MANY_REQUESTS: "too often; Retry-After says when to ask again",
     HTTPStatus.SERVICE_UNAVAILABLE: "not now; Retry-After says when to ask again",
 }
 

@@ -1,10 +1,12 @@
 """One operation of the HTTP API: declared once, served and documented from the declaration.
 
-What every operation shares is here: who asks, whether the page may, how large a body is, whether it
-has the form that its model says, and what is answered when PostgreSQL or Redis is away.
+What every operation shares is here: who asks and how often, whether the page may, how large a body
+is, whether it has the form that its model says, and what is answered when PostgreSQL or Redis is
+away.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -24,6 +26,7 @@ from edge.auth import Identity
 from edge.bearer import bearer_of
 from edge.database import Database, DatabaseAway
 from edge.gate import Gate
+from edge.pace import Pace
 from edge.problems import Problem
 from models.delivery import Delivery
 
@@ -92,6 +95,7 @@ class Desk:
         gate: lets in who brings a good token.
         database: the truth.
         delivery: histories and counts in Redis.
+        pace: at which one user may ask.
         allowed_origins: of pages, besides the edge's own host and loopback.
     """
 
@@ -101,11 +105,13 @@ class Desk:
         gate: Gate,
         database: Database,
         delivery: Delivery,
+        pace: Pace,
         allowed_origins: Collection[str],
     ) -> None:
         self._gate = gate
         self._database = database
         self._delivery = delivery
+        self._pace = pace
         self._allowed_origins = allowed_origins
 
     def route(self, operation: Operation) -> Route:
@@ -149,7 +155,16 @@ class Desk:
             raise Problem(
                 HTTPStatus.FORBIDDEN, "this page may not use the API", kind="origin-refused"
             )
-        return await self._gate.identify(bearer_of(headers))
+        identity = await self._gate.identify(bearer_of(headers))
+        wait_s = self._pace.take(identity.user_id, asyncio.get_running_loop().time())
+        if wait_s:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "this user asks too often",
+                kind="too-fast",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+        return identity
 
 
 def _parameters(operation: Operation, request: Request) -> BaseModel:

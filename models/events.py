@@ -286,6 +286,10 @@ ServerFrame = Annotated[
     | NotificationsRead
     | Hello
     | Pong
+    | Refreshed
+    | TokenExpiring
+    | Draining
+    | Withheld
     | StreamClosed,
     Field(discriminator="type"),
 ]

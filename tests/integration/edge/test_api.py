@@ -78,6 +78,8 @@ async def test_body_is_bounded_and_must_be_json(edge: Server) -> None:
         assert_problem(await page.post("/chat", content=b"{", headers=JSON), 400)
         assert_problem(await page.post("/chat", content=b"\xff", headers=JSON), 400)
         assert_problem(await page.post("/chat", content=b"[" * 60_000, headers=JSON), 400)
+        lone = b'{"message": "\\ud800"}'
+        assert_problem(await page.post("/chat", content=lone, headers=JSON), 400)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,21 @@ async def test_edge_finds_a_database_whose_connections_were_cut(
         assert (await page.get("/readyz")).text.endswith("database: ok\n")
 
 
+async def test_user_who_asks_too_often_is_told_when_to_ask_again(redis_url: str) -> None:
+    async with (
+        serving(redis_url, edge_requests_per_s=0.5, edge_requests_burst=2) as edge,
+        calling(edge.port, 7) as eager,
+        calling(edge.port, 8) as other,
+    ):
+        answers = [await eager.get("/notifications?limit=x") for _ in range(3)]
+        calm = await other.get("/notifications?limit=x")
+
+    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    assert assert_problem(answers[2], 429)["type"] == "urn:sns:problem:too-fast"
+    assert answers[2].headers["retry-after"] == "2"
+    assert calm.status_code == 422
+
+
 async def test_body_that_never_ends_holds_no_one_for_long(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +214,8 @@ async def test_random_requests_are_answered_and_never_by_a_fault(
                                       text, max_size=3))  # fmt: skip
     body = data.draw(st.binary(max_size=50) | st.just(b'{"message": "\\u0000"}'))
     method = data.draw(st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"]))
-    async with calling(edge.port) as page:
+    user_id = data.draw(st.integers(1, 10**6))
+    async with calling(edge.port, user_id) as page:
         answer = await page.request(method, path, params=query, content=body, headers=JSON)
 
     assert answer.status_code < 500 or answer.status_code == 503

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.services import outboxing
@@ -101,3 +102,13 @@ async def test_engine_and_edge_write_the_same_rows(
     by_engine, by_edge = rows[:4], rows[4:]
     assert [row["key"].partition(":")[2] for row in rows] == [str(row["user_id"]) for row in rows]
     assert [tuple(row)[1:] for row in by_engine] == [tuple(row)[1:] for row in by_edge]
+
+
+async def test_event_for_roles_says_so_for_whoever_reads_it_later(
+    database: AsyncEngine, team: Team
+) -> None:
+    await told(database, Audience.reviewers_of(team.client.id or 0))
+    async with database.connect() as connection:
+        payloads = (await connection.execute(text("SELECT payload FROM outbox"))).scalars().all()
+
+    assert [payload["audience"] for payload in payloads] == [["manager", "client"]] * 2

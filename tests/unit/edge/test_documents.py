@@ -29,6 +29,14 @@ CONTROL: list[dict[str, Any]] = [
     HELLO,
     {"type": "pong"},
     {"type": "close", "code": 4200, "reason": "draining", "retry_ms": 500},
+    {"type": "refreshed", "expires_at": "2026-11-23T00:00:00Z"},
+    {
+        "type": "token_expiring",
+        "expires_at": "2026-11-23T00:00:00Z",
+        "closes_at": "2026-11-23T00:00:30Z",
+    },
+    {"type": "draining", "retry_ms": 250},
+    {"type": "withheld", "id": EVENT_ID},
     {"type": "notifications_read", "notification_ids": [1, 2], "unread": 0},
     {"type": "notifications_read", "up_to": 9, "unread": 3},
 ]
@@ -37,6 +45,7 @@ FROM_CLIENT: list[dict[str, Any]] = [
     {"type": "auth", "token": "t"},
     {"type": "auth", "token": "t", "resume": EVENT_ID},
     {"type": "resume", "id": EVENT_ID},
+    {"type": "refresh", "token": "t"},
 ]
 
 
@@ -198,7 +207,7 @@ def test_frame_as_an_event_of_a_stream() -> None:
         b'id: e-7\nevent: x\ndata: {"id":"e-7","type":"x"}\n\n'
     )
     assert written(b'{"type":"pong"}') == b":\n\n"
-    assert farewell(4200) == (
+    assert farewell(4200, 500) == (
         b"event: close\nretry: 500\n"
         b'data: {"type":"close","code":4200,"reason":"draining","retry_ms":500}\n\n'
     )

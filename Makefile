@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-engine bench-publish clean
+.PHONY: help run demo test check bench-engine bench-publish bench-edge clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -44,6 +44,10 @@ bench-engine: $(PEERS_INSTALLED) ## Our engine beside dramatiq, Celery and taski
 bench-publish: $(INSTALLED) ## How late posts reach the platform, steady and in a burst (about 4 minutes)
 	@echo "Measuring lateness at the sandbox, steady and in a burst; about 4 minutes."
 	@exec $(BIN)/python -m tests.benchmarks.bench_publish $(ARGS)
+
+bench-edge: $(INSTALLED) ## Our edge beside a plain one and Node's ws, and a reconnect storm (about 5 minutes)
+	@echo "Measuring three edges on one Valkey, one after the other; about 5 minutes. Needs Node and npm."
+	@exec $(BIN)/python -m tests.benchmarks.bench_edge $(ARGS)
 
 clean: ## Remove .venv, caches and the data in var/ (a second)
 	@echo "Removing .venv, caches and var/."

@@ -56,3 +56,19 @@ REASONS: Final = MappingProxyType(
     }
 )
 """The reason sent beside each code: for a person who reads a log, not for programs."""
+
+RETRY_MS: Final = MappingProxyType(
+    dict.fromkeys(CloseCode, 60_000)
+    | dict.fromkeys(
+        (
+            CloseCode.TOKEN_INVALID,
+            CloseCode.TOO_SLOW,
+            CloseCode.TOO_MANY_FRAMES,
+            CloseCode.TRY_LATER,
+        ),
+        5_000,
+    )
+    | dict.fromkeys((CloseCode.DRAINING, CloseCode.SILENT, CloseCode.HISTORY_LOST), 500)
+)
+"""When an ``EventSource`` that does not know the codes comes back by itself. It cannot be told to
+stop, so where a client should, this is long."""

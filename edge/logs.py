@@ -13,7 +13,7 @@ import structlog
 
 _SECRETS: Final = re.compile(
     r"""
-    (?<=/ws\?) [^\s"\\]+                         # a whole query: a token may hide in any encoding
+    (?<=/ws\?|sse\?) [^\s"\\]+                   # a whole query: a token may hide in any encoding
     | (?<=token=) [^\s"&\\]+
     | (?<=auth\.) [\w-]{16,}                     # the subprotocol's form
     | \beyJ [\w-]* \. [\w.-]+                    # a JWT, wherever it comes from

@@ -22,6 +22,12 @@ class Metrics:
         self.closes = Counter(
             "sns_edge_closes", "Connections closed by the edge.", ["code"], registry=self._registry
         )
+        self.refusals = Counter(
+            "sns_edge_refusals",
+            "Connections turned away before their handshake.",
+            ["reason"],
+            registry=self._registry,
+        )
         self.skipped = Counter(
             "sns_edge_skipped_messages",
             "Messages from outside that could not be read.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.close_codes import REASONS, CloseCode
+from edge.merging import is_chat, is_kept, merge_chat
 
 Message = dict[str, Any]
 
@@ -31,6 +32,8 @@ class Outbound:
         abort: drops the connection at once; for a client that reads nothing at all, to which
             even a close frame could not be sent.
         bounds: what may wait.
+        write_now: writes text frames past ``send`` and its task, unless the socket is congested
+            or ending, and then says false and has written none.
     """
 
     __slots__ = (
@@ -43,6 +46,7 @@ class Outbound:
         "_is_over",
         "_send",
         "_size_bytes",
+        "_write_now",
         "_writer",
     )
 
@@ -51,8 +55,10 @@ class Outbound:
         send: Callable[[Message], Awaitable[None]],
         abort: Callable[[], None],
         bounds: Bounds,
+        write_now: Callable[..., bool] | None = None,
     ) -> None:
         self._send = send
+        self._write_now = write_now or _congested
         self._abort = abort
         self._bounds = bounds
         self._frames: deque[tuple[str, int]] = deque()
@@ -64,20 +70,26 @@ class Outbound:
         self._is_over = False
 
     def put(self, text: str, size_bytes: int) -> bool:
-        """Queue a frame; false if there is no room, and then it is not queued."""
+        """Queue a frame; false if there is no room, and then it is not queued.
+
+        Before there is no room, the pieces of an answer that wait are made one.
+        """
         if self._is_over or self._closing is not None:
             return True  # nobody is listening any more
-        if (
-            len(self._frames) >= self._bounds.frames
-            or self._size_bytes + size_bytes > self._bounds.size_bytes
-        ):
-            return False
+        if self._writer is None and self._write_now(text):
+            return True  # nothing waited, and the socket took it
+        if not self._has_room(len(self._frames) + 1, self._size_bytes + size_bytes):
+            return self._queue_merged(text)
         self._queue(text, size_bytes)
         return True
 
-    def put_answer(self, text: str) -> None:
+    def put_answer(self, *texts: str) -> None:
         """Queue what this client asked for, even beyond the bounds: its asking is bounded."""
-        if not self._is_over and self._closing is None:
+        if self._is_over or self._closing is not None:
+            return
+        if self._writer is None and self._write_now(*texts):
+            return
+        for text in texts:
             self._queue(text, len(text.encode()))
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -90,9 +102,14 @@ class Outbound:
         self._wake()
 
     def cut(self) -> None:
-        """Drop what waits and close as too slow; a later resume brings it back."""
-        self._frames.clear()
-        self._size_bytes = 0
+        """Close as too slow, before what can be had again.
+
+        Kept events come back with the resume, answers with their conversation. A live frame of
+        another kind is told now or never, and goes first.
+        """
+        self._replace(
+            [frame for frame in self._frames if not is_kept(frame[0]) and not is_chat(frame[0])]
+        )
         self.close(CloseCode.TOO_SLOW, REASONS[CloseCode.TOO_SLOW])
 
     async def drained(self) -> None:
@@ -111,6 +128,24 @@ class Outbound:
         if (writer := self._writer) is not None:
             writer.cancel()
             await asyncio.wait([writer])
+
+    def _has_room(self, frames: int, size_bytes: int) -> bool:
+        return frames <= self._bounds.frames and size_bytes <= self._bounds.size_bytes
+
+    def _queue_merged(self, text: str) -> bool:
+        waiting = [waiting for waiting, _ in self._frames]
+        merged = merge_chat([*waiting, text])
+        if len(merged) > len(waiting):
+            return False  # nothing could be merged
+        frames = [(frame, len(frame.encode())) for frame in merged]
+        if not self._has_room(len(frames), sum(size_bytes for _, size_bytes in frames)):
+            return False
+        self._replace(frames)
+        return True
+
+    def _replace(self, frames: list[tuple[str, int]]) -> None:
+        self._frames = deque(frames)
+        self._size_bytes = sum(size_bytes for _, size_bytes in frames)
 
     def _queue(self, text: str, size_bytes: int) -> None:
         self._frames.append((text, size_bytes))
@@ -148,3 +183,8 @@ class Outbound:
     async def _send_in_time(self, message: Message) -> None:
         async with asyncio.timeout(self._bounds.send_timeout_s):
             await self._send(message)
+
+
+def _congested(*_: str) -> bool:
+    """For a server that takes frames through ASGI only."""
+    return False

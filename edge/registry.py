@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Protocol, TypeVar
 
 from edge.auth import Identity
+from edge.close_codes import CloseCode
 from models.channels import Position
 
 
@@ -28,6 +29,9 @@ class Connected(Protocol):
 
     def compare(self, head: Position) -> None:
         """This is the newest event of the user's history, now or a moment ago."""
+
+    def close(self, code: CloseCode) -> None:
+        """End it from this side."""
 
 
 class Registry:
@@ -69,6 +73,11 @@ class Registry:
     def with_role(self, role: str) -> Collection[Connected]:
         """Connections whose token has a role."""
         return self._by_role.get(role, ())
+
+    @property
+    def everyone(self) -> list[Connected]:
+        """All connections."""
+        return [connection for group in self._by_user.values() for connection in group]
 
     @property
     def user_ids(self) -> list[int]:

@@ -2,27 +2,35 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import orjson
 import structlog
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from edge.admission import Admission
+from edge.auth import Identity
+from edge.close_codes import CloseCode
 from edge.history import History
 from edge.intake import Intake, read_message
 from edge.metrics import Metrics
 from edge.presence import Presence
 from edge.registry import Connected, Registry
 from edge.subscription import Subscription
+from edge.visibility import visible
 from models import channels
 from models.channels import Position, decode_event_id
 from models.delivery import OutgoingEvent, Reading
+from models.revocation import Revocation, are_revoked
 
 _ID_STARTS: Final = b'{"id":"'
 """How a kept event begins; ``delivery.lua`` puts its id first, so that no frame is parsed here."""
 
 _USERS_PER_COMPARE: Final = 50
+_TOKENS_PER_CHECK: Final = 500
+_RETRY_S: Final = 0.5
 
 log = structlog.get_logger("edge.routing")
 
@@ -32,8 +40,10 @@ class Router:
 
     Args:
         redis_url: of the server whose channels are read.
+        client: for commands.
         history: where connections read on, and where positions are compared.
-        presence: told of each connection.
+        presence: told of each connection that leaves.
+        admission: runs with it.
         intake: takes messages from outside that are to be kept.
         metrics: counts.
         compare_s: seconds between two comparisons of all positions.
@@ -43,14 +53,18 @@ class Router:
         self,
         redis_url: str,
         *,
+        client: Redis,
         history: History,
         presence: Presence,
+        admission: Admission,
         intake: Intake,
         metrics: Metrics,
         compare_s: float,
     ) -> None:
+        self._client = client
         self._history = history
         self._presence = presence
+        self._admission = admission
         self._intake = intake
         self._metrics = metrics
         self._compare_s = compare_s
@@ -59,19 +73,36 @@ class Router:
             redis_url, on_message=self._route, on_subscribed=self._subscribed
         )
         self._subscription.want(channels.NOTIFICATIONS)
+        self._subscription.want(channels.REVOCATIONS)
         self._suspects: set[int] = set()
         self._has_suspects = asyncio.Event()
+        self._may_have_missed_revocations = asyncio.Event()
         self._traces = logging.getLogger("edge.routing").isEnabledFor(logging.DEBUG)
 
     def join(self, connection: Connected) -> None:
-        """Take a connection in: present, and subscribed to its user and roles."""
+        """Take a connection in: subscribed to its user and roles, and reached by revocations.
+
+        It joins before the records of revocations are read for it: what is revoked after that
+        reading reaches it as a message.
+        """
         identity = connection.identity
         is_first, new_roles = self._registry.add(connection)
         if is_first:
             self._subscription.want(channels.live(identity.user_id))
         for role in new_roles:
             self._subscription.want(channels.role(role))
-        self._presence.enter(connection.connection_id, identity.user_id)
+
+    def change(self, connection: Connected, become: Callable[[], None]) -> None:
+        """Let a connection of the same user have other roles; ``become`` gives it those."""
+        is_last, old_roles = self._registry.remove(connection)
+        become()
+        is_first, new_roles = self._registry.add(connection)
+        if is_last is not is_first:
+            raise RuntimeError("a connection never changes its user")
+        for role in old_roles:
+            self._subscription.drop(channels.role(role))
+        for role in new_roles:
+            self._subscription.want(channels.role(role))
 
     def leave(self, connection: Connected) -> None:
         """Let a connection go."""
@@ -83,16 +114,18 @@ class Router:
             self._subscription.drop(channels.role(role))
         self._presence.leave(connection.connection_id)
 
-    async def read(self, user_id: int, after: Position | None) -> Reading:
+    async def read(self, identity: Identity, after: Position | None) -> Reading:
         """Read on from a position, once the user's channel is subscribed.
 
-        In this order nothing falls between: what is published after the reading is pushed.
+        In this order nothing falls between: what is published after the reading is pushed. What
+        the token no longer allows is withheld.
 
         Raises:
             redis.ResponseError: Redis answers, and refuses this reading.
         """
-        await self._subscription.confirmed(channels.live(user_id))
-        return await self._history.read(user_id, after)
+        await self._subscription.confirmed(channels.live(identity.user_id))
+        reading = await self._history.read(identity.user_id, after)
+        return reading._replace(frames=visible(reading.frames, identity))
 
     async def run(self) -> None:
         """Route until cancelled."""
@@ -101,6 +134,8 @@ class Router:
             tasks.create_task(self._history.run(), name="history")
             tasks.create_task(self._intake.run(), name="intake")
             tasks.create_task(self._presence.run(), name="presence")
+            tasks.create_task(self._admission.run(), name="admission")
+            tasks.create_task(self._catch_up_on_revocations(), name="revocations")
             tasks.create_task(self._compare(), name="compare")
 
     # What Redis publishes
@@ -109,6 +144,8 @@ class Router:
         try:
             if channel == channels.NOTIFICATIONS:
                 self._take_notification(data)
+            elif channel == channels.REVOCATIONS:
+                self._revoke(Revocation.from_message(data))
             elif (role := channels.role_of(channel)) is not None:
                 message = read_message(data, needs_user=False)
                 self._send_unkept(self._registry.with_role(role), message.frame)
@@ -158,11 +195,46 @@ class Router:
                 sockets=sockets,
             )
 
+    # Who has to go
+
+    def _revoke(self, revocation: Revocation) -> None:
+        connections = (
+            self._registry.everyone
+            if revocation.user_id is None
+            else list(self._registry.of_user(revocation.user_id))
+        )
+        for connection in connections:
+            if revocation.covers(connection.identity.bearer):
+                connection.close(CloseCode.REVOKED)
+
+    async def _catch_up_on_revocations(self) -> None:
+        """Read the records whenever messages may have been missed."""
+        while True:
+            await self._may_have_missed_revocations.wait()
+            self._may_have_missed_revocations.clear()
+            connections = self._registry.everyone
+            try:
+                for start in range(0, len(connections), _TOKENS_PER_CHECK):
+                    await self._close_revoked(connections[start : start + _TOKENS_PER_CHECK])
+            except (RedisError, OSError) as error:
+                log.warning("revocations not read", error=type(error).__name__)
+                self._may_have_missed_revocations.set()
+                await asyncio.sleep(_RETRY_S)
+
+    async def _close_revoked(self, connections: list[Connected]) -> None:
+        bearers = [connection.identity.bearer for connection in connections]
+        verdicts = await are_revoked(self._client, bearers)
+        for connection, was_revoked in zip(connections, verdicts, strict=True):
+            if was_revoked:
+                connection.close(CloseCode.REVOKED)
+
     # Whether anything was lost
 
     def _subscribed(self, channel: str) -> None:
         if channel == channels.NOTIFICATIONS:
             self._presence.renew()
+        elif channel == channels.REVOCATIONS:
+            self._may_have_missed_revocations.set()
         elif (user_id := channels.user_of_live(channel)) is not None:
             self._suspects.add(user_id)
             self._has_suspects.set()

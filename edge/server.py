@@ -8,16 +8,18 @@ import asyncio
 import signal
 import socket
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from edge.app import Edge, create_app
+from edge.frames import text_frame
 from edge.protocol import MAX_FRAME_BYTES
 from edge.settings import Settings
-from edge.websocket import ABORT
+from edge.websocket import ABORT, WRITE_NOW
 
 _CLOSE_S: Final = 5
 """How long a connection may linger after it was closed, for its last bytes and the peer's echo."""
@@ -31,9 +33,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     _last_resort: asyncio.TimerHandle | None = None
 
     async def run_asgi(self) -> None:
-        """Offer the application a way to drop this connection."""
-        self.scope["extensions"][ABORT] = {"call": self.transport.abort}
+        """Offer the application a way to drop this connection, and a short way to write."""
+        extensions = self.scope["extensions"]
+        extensions[ABORT] = {"call": self.transport.abort}
+        extensions[WRITE_NOW] = {"call": self.write_now}
         await super().run_asgi()
+
+    def write_now(self, *texts: str) -> bool:
+        """Write text frames in one go, unless the socket is congested or ending."""
+        if (
+            self.close_sent
+            or self.disconnected
+            or not self.writable.is_set()
+            or self.transport.is_closing()
+        ):
+            return False
+        self.transport.write(
+            text_frame(texts[0]) if len(texts) == 1 else b"".join(map(text_frame, texts))
+        )
+        return True
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """The application is done; so is the connection, soon."""
@@ -79,6 +97,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
 
 
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP connection with the same way out, for event streams."""
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        extensions: Any = {ABORT: {"call": self.transport.abort}}
+        self.scope["extensions"] = extensions
+
+
 class Server(uvicorn.Server):
     """Serves one edge; on a signal it drains before it stops."""
 
@@ -90,7 +118,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=HttpProtocol,
                 ws=WebSocketProtocol,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
@@ -98,6 +126,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=2,
             )
         )
@@ -127,10 +157,12 @@ class Server(uvicorn.Server):
         return self.edge.has_failed.is_set() or await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; a second Ctrl-C stops without waiting.
+        """Stop; a second signal closes what is left at once, a second Ctrl-C waits for nothing.
 
         Unlike the stock handler it does not raise the signal again at the end: a drained edge has
         ended well, exit code 0.
         """
+        if self.should_exit:
+            self.edge.is_hurried.set()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

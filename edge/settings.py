@@ -6,6 +6,7 @@ the edge's business. Plain pydantic, because a process that is all memory for so
 spare for a second settings library.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from edge import keys
+
+_SHORTEST_SECRET: Final = 32  # characters, for HS256
+
 _SHARED: Final = frozenset(
     {
         "redis_url",
+        "database_url",
         "jwt_secret",
         "jwt_issuer",
         "jwt_audience",
@@ -39,7 +45,14 @@ class Settings(BaseModel):
 
     # Shared with the engine: SNS_<NAME>
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
-    jwt_secret: SecretStr = Field(min_length=32, description="HS256 secret of the tokens' issuer")
+    database_url: str = Field(
+        default="postgresql+asyncpg://sns@127.0.0.1:5432/sns",
+        pattern=r"^postgresql(\+asyncpg)?://",
+        repr=False,
+    )
+    jwt_secret: SecretStr = Field(
+        min_length=_SHORTEST_SECRET, description="HS256 secret of the tokens' issuer"
+    )
     jwt_issuer: str = "sns"
     jwt_audience: str = "sns-edge"
     log_format: str = Field(default="json", pattern="^(json|pretty)$")
@@ -50,28 +63,83 @@ class Settings(BaseModel):
     # The edge's own: SNS_EDGE_<NAME>
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes a free one")
+    jwt_old_secrets: tuple[SecretStr, ...] = Field(
+        default=(), description="comma-separated; HS256 secrets that are still good"
+    )
+    jwks: str = Field(
+        default="", description="RS256 and ES256 keys: a file, https, or http on this machine"
+    )
     allowed_origins: tuple[str, ...] = Field(
         default=(),
         description="comma-separated, besides the edge's own host and loopback; * allows all",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="comma-separated networks; their X-Forwarded-For is believed"
     )
     auth_timeout_s: float = Field(default=10, gt=0)
     hello_timeout_s: float = Field(default=10, gt=0, description="how long Redis may be away")
     silence_s: float = Field(
         default=90, gt=0, description="browsers ping a hidden tab's once a minute"
     )
+    refresh_grace_s: float = Field(
+        default=30, ge=0, description="before a token's end the warning, after it the close"
+    )
+    max_age_s: float = Field(
+        default=43_200, ge=0, description="a connection is replaced by then; 0 = never"
+    )
+    frames_per_s: float = Field(default=10, gt=0, description="that a client may send")
+    frames_burst: int = Field(default=20, ge=1, description="that it may send at once")
+    user_connections: int = Field(default=10, ge=1, description="of one user, over all edges")
+    max_connections: int = Field(default=20_000, ge=1, description="of this process")
+    connects_per_s: float = Field(default=200, gt=0, description="of one address")
+    connects_burst: int = Field(default=5000, ge=1, description="of one address, at once")
     compare_s: float = Field(default=30, gt=0, description="positions are compared this often")
     send_timeout_s: float = Field(default=5, gt=0)
     queue_frames: int = Field(default=256, ge=1, description="frames that may wait per socket")
     queue_bytes: int = Field(default=1024 * 1024, ge=1024)
     presence_s: int = Field(default=300, ge=3)
-    drain_s: float = Field(default=2, ge=0, description="how long sockets may take to close")
+    database_connections: int = Field(default=4, ge=1, le=100, description="opened when needed")
+    requests_per_s: float = Field(default=20, gt=0, description="of one user, to the HTTP API")
+    requests_burst: int = Field(default=60, ge=1, description="of one user, at once")
+    heartbeat_s: float = Field(default=15, gt=0, le=60, description="between comments on /sse")
+    chat_enabled: bool = Field(
+        default=False, description="only where a worker has the actor answer_chat"
+    )
+    presence_grace_s: int = Field(default=5, ge=0, description="for pages that reload")
+    drain_window_s: float = Field(default=5, ge=0, description="over which sockets are closed")
+    drain_s: float = Field(default=2, ge=0, description="how long the last may take to close")
+    retry_ms: int = Field(default=1000, ge=0, description="at most, until they come back")
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "jwt_old_secrets", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("jwt_old_secrets")
+    @classmethod
+    def _are_long(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < _SHORTEST_SECRET for secret in secrets):
+            raise ValueError(f"each has at least {_SHORTEST_SECRET} characters")
+        return secrets
+
+    @field_validator("jwks")
+    @classmethod
+    def _can_be_read(cls, where: str) -> str:
+        if where:
+            keys.source(where)
+        return where
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for network in networks:
+                ipaddress.ip_network(network)
+        except ValueError:
+            raise ValueError("addresses or networks such as 10.0.0.0/8") from None
+        return networks
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

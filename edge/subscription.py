@@ -7,11 +7,13 @@ subscription is told, so that whoever listens can compare its position with the 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError
+
+from edge.pushes import PushParser
 
 PING_S: Final = 5
 """A connection on which nothing, not even the answer to a ping, came for twice this long is dead;
@@ -21,7 +23,6 @@ RECONNECT_S: Final = 0.2
 """Pause between attempts; one per process, so that no back-off is needed."""
 
 _CHANNELS_PER_COMMAND: Final = 500
-_MESSAGES_PER_TURN: Final = 32  # then the sockets' writers get the event loop
 
 log = structlog.get_logger("edge.subscription")
 
@@ -43,8 +44,10 @@ class Subscription:
         on_message: Callable[[str, bytes], None],
         on_subscribed: Callable[[str], None],
     ) -> None:
-        # RESP2: pushes come as plain arrays, from the parser that reads them fastest.
-        self._pool = ConnectionPool.from_url(url, protocol=2, socket_connect_timeout=2)
+        # RESP2: pushes come as plain arrays.
+        self._pool = ConnectionPool.from_url(
+            url, protocol=2, socket_connect_timeout=2, parser_class=self._make_parser
+        )
         self._on_message = on_message
         self._on_subscribed = on_subscribed
         self._wanted: set[str] = set()
@@ -95,27 +98,26 @@ class Subscription:
         self._heard_at = asyncio.get_running_loop().time()
         self._has_changed.set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(connection))
+            tasks.create_task(self._read())
             tasks.create_task(self._follow_wishes(connection))
             tasks.create_task(self._watch(connection))
 
-    async def _read(self, connection: AbstractConnection) -> None:
+    def _make_parser(self, socket_read_size: int) -> PushParser:
+        self._parser = PushParser(socket_read_size)
+        return self._parser
+
+    async def _read(self) -> None:
         clock = asyncio.get_running_loop().time
-        count = 0
         while True:
-            # Infinite: silence is judged by the watch, which costs nothing per message.
-            answer: Any = await connection.read_response(
-                timeout=float("inf"), disconnect_on_error=False, push_request=True
-            )
+            # No time-out: silence is judged by the watch, which costs nothing per message.
+            pushes = await self._parser.pushes()
             self._heard_at = clock()
-            match answer:
-                case [b"message", channel, data]:
+            for kind, channel, data in pushes:
+                if kind == b"message":
                     self._on_message(channel.decode(), data)
-                case [b"subscribe", channel, _]:
+                elif kind == b"subscribe":
                     self._confirm(channel.decode())
-            count += 1
-            if count % _MESSAGES_PER_TURN == 0:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # what was written leaves before more is read
 
     def _confirm(self, channel: str) -> None:
         if channel in self._sent:

@@ -10,6 +10,12 @@ from typing import Final, NamedTuple
 NOTIFICATIONS: Final = "pubsub:notifications"
 """Open to any program: ``{"user_id": …, "type": …, …}``, kept if it carries an ``event_id``."""
 
+REVOCATIONS: Final = "pubsub:revocations"
+"""What :mod:`models.revocation` tells every edge at once."""
+
+EDGES: Final = "edges:alive"
+"""Sorted set of the ids of running edges, scored by the last sign of life in milliseconds."""
+
 _ROLE_PREFIX: Final = "pubsub:role:"
 
 # The epoch is made by delivery.lua. Numbers stay below 2**53, so that JavaScript holds them.
@@ -70,6 +76,25 @@ def role_of(channel: str) -> str | None:
 def online(user_id: int) -> str:
     """Exists while a user has a connection to any edge."""
     return f"online:{user_id}"
+
+
+def revoked_user(user_id: int) -> str:
+    """Unix seconds: a user's tokens issued up to then are revoked."""
+    return f"revoked:user:{user_id}"
+
+
+def revoked_token(token_id: str) -> str:
+    """Exists while a token is revoked; ``token_id`` is its ``jti``."""
+    return f"revoked:token:{token_id}"
+
+
+def unread(user_id: int) -> str:
+    """How many notifications a user has not read; missing while nobody has counted.
+
+    Without the braces of the other keys, because other programs know it by this name: of all
+    keys of a user it alone may lie in another slot of a Redis Cluster.
+    """
+    return f"notif:unread:{user_id}"
 
 
 def encode_event_id(position: Position) -> str:

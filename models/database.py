@@ -3,12 +3,15 @@
 SQLAlchemy for everyday work, a bare asyncpg connection for ``LISTEN``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from models.statements import Row
 
 
 class DatabaseNotReady(Exception):
@@ -26,6 +29,18 @@ def open_database(url: str, *, pool_size: int = 5, **options: Any) -> AsyncEngin
     return create_async_engine(
         url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, **options
     )
+
+
+class PlainStatements:
+    """Shared steps (``models.steps``) on an SQLAlchemy connection, inside its transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *arguments: Any) -> Sequence[Row]:
+        """Run one statement as it is; its ``$1`` are what asyncpg takes."""
+        result = await self._connection.exec_driver_sql(query, arguments or None)
+        return [*result.mappings()] if result.returns_rows else []
 
 
 async def open_listener(url: str) -> asyncpg.Connection:

@@ -20,6 +20,12 @@ from models import channels
 from models.channels import Position
 
 _SCRIPT: Final = files("models").joinpath("delivery.lua").read_text()
+_UNREAD_S: Final = 3600
+"""Seconds that a count of unread notifications is believed before PostgreSQL is asked again."""
+
+_SETTLE_S: Final = 10
+"""Seconds after which the relay has noticed another Redis and sent again what that one lacks."""
+
 _SCRIPT_SHA: Final = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -74,6 +80,25 @@ async def replication_id(client: Redis) -> str:
     return str((await client.info("replication"))["master_replid"])
 
 
+class Count(NamedTuple):
+    """How many notifications are unread, as Redis knows it at a place in the user's history.
+
+    ``unread`` is ``None`` if Redis does not know; then count, and store it by
+    :meth:`Delivery.recount` for this very place.
+    """
+
+    position: Position
+    unread: int | None
+
+
+class _Call(NamedTuple):
+    """One run of the script."""
+
+    user_id: int
+    arguments: tuple[Any, ...]
+    touches_count: bool = False
+
+
 class Delivery:
     """Writes and reads histories.
 
@@ -81,14 +106,21 @@ class Delivery:
         client: must not decode responses.
         history_events: events kept per user.
         history_s: seconds that a history lives after its last event or reader.
+        settle_s: seconds that a history must have lasted before a count is kept beside it.
     """
 
     def __init__(
-        self, client: Redis, *, history_events: int = 500, history_s: int = 86_400
+        self,
+        client: Redis,
+        *,
+        history_events: int = 500,
+        history_s: int = 86_400,
+        settle_s: int = _SETTLE_S,
     ) -> None:
         self._client = client
         self._history_events = history_events
         self._history_s = history_s
+        self._settle_s = settle_s
 
     async def deliver(self, events: Sequence[OutgoingEvent]) -> list[Delivered]:
         """Write events and publish them live, in the given order, in one round trip.
@@ -100,21 +132,20 @@ class Delivery:
             TypeError: a frame holds what JSON does not have; nothing has been written.
             redis.RedisError: the server does not answer or refuses.
         """
-        calls = [
-            (
-                event.user_id,
-                (
-                    "write",
-                    self._history_s,
-                    secrets.token_hex(4),
-                    channels.live(event.user_id),
-                    event.event_id,
-                    _serialise(event.frame),
-                    self._history_events,
-                ),
+        calls = []
+        for event in events:
+            effect = _effect_on_count(event.frame)
+            arguments = (
+                "write",
+                self._history_s,
+                secrets.token_hex(4),
+                channels.live(event.user_id),
+                event.event_id,
+                _serialise(event.frame),
+                self._history_events,
+                *effect,
             )
-            for event in events
-        ]
+            calls.append(_Call(event.user_id, arguments, touches_count=bool(effect)))
         return [
             Delivered(epoch.decode(), seq, bool(is_new))
             for epoch, seq, is_new in await self._run(calls)
@@ -140,19 +171,58 @@ class Delivery:
         for user_id, position in positions:
             epoch, seq = position or ("", 0)
             arguments = ("read", self._history_s, secrets.token_hex(4), epoch, seq, limit)
-            calls.append((user_id, arguments))
+            calls.append(_Call(user_id, arguments))
         return [
             Reading(epoch.decode(), head, bool(is_whole), frames)
             for epoch, head, is_whole, *frames in await self._run(calls)
         ]
 
-    async def _run(self, calls: Sequence[tuple[int, tuple[Any, ...]]]) -> list[Any]:
+    async def count_unread(self, user_id: int) -> Count:
+        """How many notifications of a user are unread.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        arguments = ("count", self._history_s, secrets.token_hex(4))
+        [(epoch, head, unread)] = await self._run([_Call(user_id, arguments, touches_count=True)])
+        return Count(Position(epoch.decode(), head), unread if unread >= 0 else None)
+
+    async def recount(self, user_id: int, position: Position, unread: int) -> bool:
+        """Store a count that was made in PostgreSQL; false if it may be out of date already.
+
+        Args:
+            user_id: whose.
+            position: from the :meth:`count_unread` that came before the counting.
+            unread: counted when every notification of the user had been delivered.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        arguments = (
+            "recount",
+            self._history_s,
+            secrets.token_hex(4),
+            *position,
+            unread,
+            _UNREAD_S,
+            self._settle_s,
+        )
+        [(_, _, is_stored)] = await self._run([_Call(user_id, arguments, touches_count=True)])
+        return bool(is_stored)
+
+    async def _run(self, calls: Sequence[_Call]) -> list[Any]:
         """Call the script for each user; the answers in order."""
         if not calls:
             return []
         pipeline: Pipeline = self._client.pipeline(transaction=False)
-        for index, (user_id, arguments) in enumerate(calls):
-            keys = (channels.meta(user_id), channels.stream(user_id), channels.seen(user_id))
+        for index, (user_id, arguments, touches_count) in enumerate(calls):
+            keys: tuple[str, ...] = (
+                channels.meta(user_id),
+                channels.stream(user_id),
+                channels.seen(user_id),
+            )
+            if touches_count:
+                keys = (*keys, channels.unread(user_id))
             if index == 0:
                 # The whole text once per round trip: a server that restarted or forgot its
                 # scripts knows it again before the rest, and the order of events is kept.
@@ -169,3 +239,13 @@ def _serialise(frame: Mapping[str, Any]) -> bytes:
         return orjson.dumps(frame if isinstance(frame, dict) else dict(frame))
     except orjson.JSONEncodeError as error:
         raise TypeError(f"a frame holds plain JSON values: {error}") from None
+
+
+def _effect_on_count(frame: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an event does to the count of unread notifications."""
+    match frame.get("type"):
+        case "notification" if "notification_id" in frame:  # others have no row that is counted
+            return ("add",)
+        case "notifications_read":
+            return ("forget",)
+    return ()

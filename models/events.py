@@ -41,13 +41,20 @@ class Frame(BaseModel):
 
 
 class Event(Frame):
-    """What every event carries besides its own fields."""
+    """What every event carries besides its own fields.
 
-    absent_when_none = frozenset({"trace_id"})
+    Whoever writes an event decides who gets it. When it is read again later, from the history, the
+    token of that moment is asked as well: an event with a ``client_id`` needs the client among the
+    token's ``clients`` (unless the token has none of that claim, or the role ``admin``), one with
+    an ``audience`` needs one of those roles. Otherwise a ``withheld`` frame takes its place.
+    """
+
+    absent_when_none = frozenset({"trace_id", "audience"})
 
     v: Literal[1] = 1
     ts: UtcInstant = Field(default_factory=lambda: datetime.now(UTC))
     trace_id: str | None = None
+    audience: list[str] | None = None
 
 
 class CrisisAlert(Event):
@@ -119,13 +126,22 @@ class NotificationEvent(Event):
 
 
 class ChatStream(Event):
-    """A piece of the assistant's answer; to the asking user. Live, ordered by ``index``."""
+    """A piece of the assistant's answer; to the asking user. Live, ordered by ``index``.
+
+    To a client that reads slowly, pieces that wait are sent as one: ``chunk`` is all of them in
+    order, ``index``, ``done`` and ``status`` are the last one's, and ``first_index`` is the first
+    one's. A client has missed a piece if ``first_index``, or else ``index``, is not the number
+    after the last ``index`` that it saw; it then reads the stored conversation.
+    """
+
+    absent_when_none = Event.absent_when_none | {"first_index"}
 
     type: Literal["chat_stream"] = "chat_stream"
     chunk: str
     conversation_id: int
     done: bool
     index: int = Field(ge=0)
+    first_index: int | None = Field(default=None, ge=0)
     status: str
 
 
@@ -134,6 +150,21 @@ AnyEvent = Annotated[
     Field(discriminator="type"),
 ]
 """Any of the six, told apart by ``type``."""
+
+
+class NotificationsRead(Event):
+    """Notifications were read, in one tab or another; to their user.
+
+    Either the ids, or everything up to and including an id. ``unread`` is how many were left at
+    that moment.
+    """
+
+    absent_when_none = Event.absent_when_none | {"notification_ids", "up_to"}
+
+    type: Literal["notifications_read"] = "notifications_read"
+    notification_ids: list[int] | None = None
+    up_to: int | None = None
+    unread: int = Field(ge=0)
 
 
 class Hello(Frame):
@@ -155,6 +186,40 @@ class Pong(Frame):
     """The answer to a ``ping``."""
 
     type: Literal["pong"] = "pong"
+
+
+class Refreshed(Frame):
+    """The answer to a ``refresh``: the connection now stands on the new token."""
+
+    type: Literal["refreshed"] = "refreshed"
+    expires_at: UtcInstant
+
+
+class TokenExpiring(Frame):
+    """Sent once per token, before it expires: time for a ``refresh``.
+
+    After ``expires_at`` there is a grace, in which the connection goes on and a ``refresh`` still
+    works; at ``closes_at`` it is closed with 4001.
+    """
+
+    type: Literal["token_expiring"] = "token_expiring"
+    expires_at: UtcInstant
+    closes_at: UtcInstant
+
+
+class Draining(Frame):
+    """Last frame before a close with 4200: connect again after so many milliseconds, and resume."""
+
+    type: Literal["draining"] = "draining"
+    retry_ms: int = Field(ge=0)
+
+
+class Withheld(Frame):
+    """Takes the place of a past event that the token no longer allows: only the position moves."""
+
+    type: Literal["withheld"] = "withheld"
+    id: str
+    v: Literal[1] = 1
 
 
 class Ping(Frame):
@@ -185,5 +250,47 @@ class Resume(Frame):
     id: str
 
 
-ClientFrame = Annotated[Ping | Auth | Resume, Field(discriminator="type")]
+class Refresh(Frame):
+    """A new token of the same user, answered by ``refreshed``.
+
+    One that is not good closes with 4001, one of another user with 4003, a revoked one with 4010.
+    """
+
+    type: Literal["refresh"] = "refresh"
+    token: str = Field(repr=False)
+
+
+ClientFrame = Annotated[Ping | Auth | Resume | Refresh, Field(discriminator="type")]
 """What a client may send."""
+
+
+class StreamClosed(Frame):
+    """Last event of an event stream (``/sse``), which has no close frame to carry the code.
+
+    ``retry_ms`` is when a client that does not know the code comes back by itself.
+    """
+
+    type: Literal["close"] = "close"
+    code: int
+    reason: str
+    retry_ms: int = Field(ge=0)
+
+
+ServerFrame = Annotated[
+    CrisisAlert
+    | PublishResult
+    | ApprovalRequest
+    | NewComment
+    | NotificationEvent
+    | ChatStream
+    | NotificationsRead
+    | Hello
+    | Pong
+    | Refreshed
+    | TokenExpiring
+    | Draining
+    | Withheld
+    | StreamClosed,
+    Field(discriminator="type"),
+]
+"""What the edge may send, events first; the published documents are made from this."""

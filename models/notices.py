@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Text
+from sqlalchemy import Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -14,10 +14,14 @@ class Notification(SQLModel, table=True):
     """One notice to one user; ``reference`` is ``{"kind": …, "id": …}`` or null."""
 
     __tablename__ = "notifications"
-    __table_args__ = (one_of("priority", Priority),)
+    __table_args__ = (
+        one_of("priority", Priority),
+        Index("notifications_of_user", "user_id", "id"),
+        Index("notifications_unread", "user_id", "id", postgresql_where=text("read_at IS NULL")),
+    )
 
     id: int | None = primary_key()
-    user_id: int = foreign_key("users.id", index=True)
+    user_id: int = foreign_key("users.id")
     title: str = Field(sa_type=Text)
     message: str = Field(sa_type=Text)
     priority: Priority = Field(default=Priority.NORMAL, sa_type=Text)

@@ -1,20 +1,10 @@
 """Who works here: users, the agency's clients, and which users serve which client."""
 
-from enum import StrEnum
-
 from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class Role(StrEnum):
-    """What a user may do; carried in the token's ``roles`` claim."""
-
-    ADMIN = "admin"
-    MANAGER = "manager"
-    OPERATOR = "operator"
-    CLIENT = "client"
+from models.words import Role as Role
 
 
 class User(SQLModel, table=True):

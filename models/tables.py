@@ -2,8 +2,8 @@
 
 from sqlmodel import SQLModel
 
-from models import accounts, contents, notices, outbox, people, publishing
+from models import accounts, chat, contents, notices, outbox, people, publishing
 
-__all__ = ["METADATA", "accounts", "contents", "notices", "outbox", "people", "publishing"]
+__all__ = ["METADATA", "accounts", "chat", "contents", "notices", "outbox", "people", "publishing"]
 
 METADATA = SQLModel.metadata

@@ -3,6 +3,15 @@
 from enum import StrEnum
 
 
+class Role(StrEnum):
+    """What a user may do; carried in the token's ``roles`` claim."""
+
+    ADMIN = "admin"
+    MANAGER = "manager"
+    OPERATOR = "operator"
+    CLIENT = "client"
+
+
 class Platform(StrEnum):
     """Where a post can go."""
 
@@ -53,3 +62,20 @@ class Sentiment(StrEnum):
     POSITIVE = "positive"
     NEUTRAL = "neutral"
     NEGATIVE = "negative"
+
+
+class MessageRole(StrEnum):
+    """Who says something in a conversation."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class MessageStatus(StrEnum):
+    """waiting → streaming → done | failed; waiting, streaming → cancelled. A question is done."""
+
+    WAITING = "waiting"
+    STREAMING = "streaming"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"

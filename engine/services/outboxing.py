@@ -1,18 +1,14 @@
 """Rows into the outbox, inside the transaction that caused them; and their consumption."""
 
-import json
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from models import outgoing
+from models.audience import Audience
+from models.database import PlainStatements
 from models.events import Event
-
-_INSERT = text("""
-INSERT INTO outbox (kind, key, user_id, actor, payload, trace_id)
-VALUES (:kind, :key, :user_id, :actor, CAST(:payload AS jsonb), :trace_id)
-ON CONFLICT (key) DO NOTHING
-""")
 
 
 async def put_event(
@@ -24,16 +20,17 @@ async def put_event(
     trace_id: str,
 ) -> None:
     """Tell ``user_id``; does nothing when ``key`` was told before."""
-    await connection.execute(
-        _INSERT,
-        {
-            "kind": "event",
-            "key": key,
-            "user_id": user_id,
-            "actor": None,
-            "payload": json.dumps(event.to_wire(), ensure_ascii=False),
-            "trace_id": trace_id,
-        },
+    await outgoing.put_event(
+        PlainStatements(connection), key=key, user_id=user_id, event=event, trace_id=trace_id
+    )
+
+
+async def tell(
+    connection: AsyncConnection, audience: Audience, *, key: str, event: Event, trace_id: str
+) -> list[int]:
+    """Tell everyone in ``audience`` who was not told by ``key`` before; gives their ids."""
+    return await outgoing.tell(
+        PlainStatements(connection), audience, key=key, event=event, trace_id=trace_id
     )
 
 
@@ -41,16 +38,8 @@ async def put_message(
     connection: AsyncConnection, *, key: str, actor: str, args: list[Any], trace_id: str
 ) -> None:
     """Have ``actor`` run with ``args``; does nothing when ``key`` was asked before."""
-    await connection.execute(
-        _INSERT,
-        {
-            "kind": "message",
-            "key": key,
-            "user_id": None,
-            "actor": actor,
-            "payload": json.dumps({"args": args, "kwargs": {}}, ensure_ascii=False),
-            "trace_id": trace_id,
-        },
+    await outgoing.put_message(
+        PlainStatements(connection), key=key, actor=actor, args=args, trace_id=trace_id
     )
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -69,17 +70,72 @@ async def test_queue_is_bounded_by_size() -> None:
     await out.stop()
 
 
-async def test_cut_drops_what_waits_and_says_too_slow() -> None:
+def chunk(index: int, text: str = "가", conversation: int = 1, **fields: object) -> str:
+    return json.dumps(
+        {
+            "type": "chat_stream",
+            "conversation_id": conversation,
+            "chunk": text,
+            "index": index,
+            "done": False,
+            "status": "streaming",
+        }
+        | fields,
+        ensure_ascii=False,
+    )
+
+
+async def test_cut_keeps_what_is_told_now_or_never_and_says_too_slow() -> None:
     socket = Socket()
     out = outbound(socket)
-    out.put("a", 1)
-    out.put("b", 1)
+    kept, alert = '{"id":"e-1","type":"notification"}', '{"type":"crisis_alert"}'
+    for text in (kept, alert, chunk(1)):
+        assert out.put(text, len(text))
 
     out.cut()
     await out.drained()
 
-    assert socket.texts == []
+    assert socket.texts == [alert]
     assert socket.codes == [4101]
+    await out.stop()
+
+
+async def test_chunks_that_wait_are_merged_before_there_is_no_room() -> None:
+    socket = Socket()
+    socket.gate.clear()
+    out = outbound(socket, frames=4)
+    alerts = ['{"id":"e-1","type":"x"}', '{"id":"e-2","type":"x"}']
+
+    assert out.put("first", 5)  # in the writer's hands from here on
+    await asyncio.sleep(0)
+    for text in (alerts[0], chunk(1, "안"), alerts[1], chunk(2, "녕")):
+        assert out.put(text, len(text.encode()))
+    last = chunk(3, "!", done=True, status="done")
+    assert out.put(last, len(last.encode()))
+    assert out.put("room again", 10)
+    assert not out.put("no more", 7)
+    socket.gate.set()
+    await out.drained()
+
+    first, one, merged, another, other = socket.texts
+    assert (first, one, another, other) == ("first", *alerts, "room again")
+    assert json.loads(merged) == json.loads(
+        chunk(3, "안녕!", done=True, status="done", first_index=1)
+    )
+    await out.stop()
+
+
+async def test_chunks_that_take_too_many_bytes_even_as_one_are_refused() -> None:
+    socket = Socket()
+    socket.gate.clear()
+    out = outbound(socket, size_bytes=1000)
+    refused = 0
+
+    for index in range(10):
+        text = chunk(index, "x" * 150)
+        refused += not out.put(text, len(text))
+
+    assert 0 < refused < 7
     await out.stop()
 
 

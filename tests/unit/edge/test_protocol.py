@@ -1,6 +1,8 @@
 """The conversation, fed by hand: no socket, no event loop."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from edge.protocol import (
     Protocol,
     Push,
     Read,
+    Renew,
     Send,
     State,
 )
@@ -40,19 +43,30 @@ def texts(actions: list[Action]) -> list[str]:
     return [action.text for action in actions if isinstance(action, Send)]
 
 
+def frames(actions: list[Action]) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in texts(actions)]
+
+
 def hello_of(actions: list[Action]) -> Hello:
     return Hello.model_validate_json(texts(actions)[0])
+
+
+def verifying() -> Protocol:
+    protocol = Protocol("c1", Limits(), now=0)
+    protocol.present("t", now=0)
+    return protocol
 
 
 def joined(resume: str | None = None, valid_s: float = 600) -> Protocol:
     protocol = Protocol("c1", Limits(), now=0)
     protocol.resume_from(resume)
-    assert protocol.authenticated(valid_s, now=0)
+    assert protocol.present("t", now=0) == [Authenticate("t")]
+    assert protocol.authenticated(NOW + timedelta(seconds=valid_s), valid_s, now=0)
     return protocol
 
 
-def live(head: int = 5) -> Protocol:
-    protocol = joined()
+def live(head: int = 5, valid_s: float = 600) -> Protocol:
+    protocol = joined(valid_s=valid_s)
     protocol.history(page(head, whole=False), NOW)
     assert protocol.state is State.LIVE
     return protocol
@@ -196,7 +210,8 @@ def test_auth_frame_brings_token_and_position() -> None:
 
     text = f'{{"type":"auth","token":"t","resume":"{EPOCH}-4"}}'
     assert protocol.receive_text(text, now=1) == [Authenticate("t")]
-    assert protocol.authenticated(600, now=1) == [Read(at(4))]
+    assert protocol.receive_text(text, now=1) == []
+    assert protocol.authenticated(NOW, 600, now=1) == [Read(at(4))]
 
 
 def test_frames_before_authentication_are_not_answered() -> None:
@@ -211,9 +226,9 @@ def test_frames_before_authentication_are_not_answered() -> None:
     ("state", "code", "due"),
     [
         ("awaiting auth", CloseCode.AUTH_TIMEOUT, 10),
+        ("verifying", CloseCode.TRY_LATER, 10),
         ("joining", CloseCode.TRY_LATER, 10),
         ("live", CloseCode.SILENT, 90),
-        ("expiring", CloseCode.TOKEN_INVALID, 60),
     ],
 )
 def test_waiting_ends_at_its_deadline_with_the_code_of_what_was_waited_for(
@@ -221,12 +236,10 @@ def test_waiting_ends_at_its_deadline_with_the_code_of_what_was_waited_for(
 ) -> None:
     protocol = {
         "awaiting auth": lambda: Protocol("c1", Limits(), now=0),
+        "verifying": verifying,
         "joining": joined,
         "live": live,
-        "expiring": lambda: joined(valid_s=60),
     }[state]()
-    if state == "expiring":
-        protocol.history(page(0, whole=False), NOW)
 
     assert protocol.deadline == due
     assert protocol.tick(due - 0.1) == []
@@ -255,3 +268,97 @@ def test_first_close_stands() -> None:
 
     assert codes(protocol.receive_bytes()) == [CloseCode.BINARY_FRAME]
     assert protocol.close(CloseCode.DRAINING) == []
+
+
+def test_client_is_warned_before_its_token_ends_and_cut_after_the_grace() -> None:
+    protocol = live(valid_s=60)
+
+    assert protocol.deadline == 30
+    (warning,) = frames(protocol.tick(30))
+    assert warning == {
+        "type": "token_expiring",
+        "expires_at": "2026-11-23T00:01:00Z",
+        "closes_at": "2026-11-23T00:01:30Z",
+    }
+    protocol.receive_text('{"type":"ping"}', now=60)
+    assert protocol.deadline == 90
+    assert protocol.tick(89.9) == []
+    assert codes(protocol.tick(90)) == [CloseCode.TOKEN_INVALID]
+
+
+def test_token_that_is_near_its_end_from_the_start_is_warned_of_after_the_hello() -> None:
+    protocol = joined(valid_s=5)
+
+    assert protocol.tick(1) == []
+    protocol.history(page(0, whole=False), NOW)
+    assert [frame["type"] for frame in frames(protocol.tick(1))] == ["token_expiring"]
+
+
+def test_refresh_in_the_grace_extends_the_connection_and_is_answered() -> None:
+    protocol = live(valid_s=10)
+    protocol.tick(0)
+
+    refresh = '{"type":"refresh","token":"new"}'
+    assert protocol.receive_text(refresh, now=35) == [Renew("new")]
+    assert protocol.receive_text(refresh, now=35) == []  # one at a time
+    answer = protocol.renewed(NOW + timedelta(seconds=70), 35, now=35)
+
+    assert frames(answer) == [{"type": "refreshed", "expires_at": "2026-11-23T00:01:10Z"}]
+    assert protocol.tick(39.9) == []
+    assert protocol.deadline == 40  # the new token is warned of, too
+    assert protocol.receive_text(refresh, now=36) == [Renew("new")]
+
+
+def test_refresh_before_anyone_is_known_is_passed_over() -> None:
+    refresh = '{"type":"refresh","token":"new"}'
+
+    assert Protocol("c1", Limits(), now=0).receive_text(refresh, now=0) == []
+    assert verifying().receive_text(refresh, now=0) == []
+
+
+@pytest.mark.parametrize(
+    "code", [CloseCode.TOKEN_INVALID, CloseCode.REFUSED, CloseCode.REVOKED, CloseCode.TRY_LATER]
+)
+def test_refusal_of_a_token_closes_with_its_code(code: CloseCode) -> None:
+    for protocol in (verifying(), live()):
+        assert codes(protocol.refused(code)) == [code]
+        assert protocol.renewed(NOW, 600, now=0) == []
+        assert protocol.authenticated(NOW, 600, now=0) == []
+
+
+def test_client_may_send_a_burst_and_then_so_many_frames_a_second() -> None:
+    protocol = live()
+
+    for _ in range(20):
+        assert texts(protocol.receive_text('{"type":"ping"}', now=5)) == ['{"type":"pong"}']
+    for tenth in range(51, 70):
+        assert texts(protocol.receive_text('{"type":"ping"}', now=tenth / 10))
+    assert codes(protocol.receive_text('{"type":"ping"}', now=6.9)) == [CloseCode.TOO_MANY_FRAMES]
+
+
+def test_frames_that_nobody_reads_count_as_well() -> None:
+    protocol = Protocol("c1", Limits(frames_burst=3), now=0)
+
+    for _ in range(3):
+        assert protocol.receive_text('{"type":"unknown"}', now=0) == []
+    assert codes(protocol.receive_text('{"type":"unknown"}', now=0)) == [CloseCode.TOO_MANY_FRAMES]
+
+
+def test_old_connection_is_sent_elsewhere() -> None:
+    protocol = Protocol("c1", Limits(), now=0, retires_at=50)
+    protocol.present("t", now=0)
+    protocol.authenticated(NOW, 600, now=0)
+    protocol.history(page(0, whole=False), NOW)
+
+    assert protocol.deadline == 50
+    actions = protocol.tick(50)
+
+    assert frames(actions) == [{"type": "draining", "retry_ms": 0}]
+    assert codes(actions) == [CloseCode.DRAINING]
+
+
+def test_draining_before_the_hello_is_a_close_alone() -> None:
+    actions = joined().drain(500)
+
+    assert texts(actions) == []
+    assert codes(actions) == [CloseCode.DRAINING]

@@ -13,6 +13,7 @@ from engine.cli import (
     doctor,
     migrate,
     publish,
+    revoke,
     sandbox,
     token,
     up,
@@ -36,5 +37,6 @@ app.command()(publish.publish)
 app.command()(attempts.attempts)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
+app.command()(revoke.revoke)
 app.command(context_settings=sandbox.SETTINGS)(sandbox.sandbox)
 app.command()(migrate.migrate)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from engine.cli.faults import CommandFailed
 from engine.cli.session import visit
 from models.people import ClientMember, User
 
@@ -24,6 +25,18 @@ class Person:
 def read_people(database_url: str) -> list[Person]:
     """Every user, in the order of their ids."""
     return visit(database_url, _read)
+
+
+def find_person(database_url: str, wanted: str) -> Person:
+    """The user with this id or e-mail address.
+
+    Raises:
+        CommandFailed: there is none.
+    """
+    for person in read_people(database_url):
+        if wanted in (str(person.id), person.email):
+            return person
+    raise CommandFailed(f"there is no user {wanted}; `sns up` prints the sample's users")
 
 
 async def _read(session: AsyncSession) -> list[Person]:

@@ -13,7 +13,6 @@ from engine.cli.faults import CommandFailed
 from engine.cli.folder import DEFAULT
 
 if TYPE_CHECKING:
-    from engine.cli.people import Person
     from engine.settings import Settings
 
 DEFAULT_TTL_S = 12 * 3600  # a working day and a half
@@ -42,11 +41,14 @@ def token(
     """
     settings = configure(data)
     if count == 1:
-        found = _found(settings.database_url, user)
+        from engine.cli.people import find_person
+
+        found = find_person(settings.database_url, user)
         minted = [(found.id, mint(settings, found.id, role or [found.role], found.clients, ttl))]
     elif user.isdecimal():
         ids = range(int(user), int(user) + count)
-        minted = [(number, mint(settings, number, role or ["operator"], (), ttl)) for number in ids]
+        roles = role or ["operator"]
+        minted = [(number, mint(settings, number, roles, None, ttl)) for number in ids]
     else:
         raise CommandFailed("--count needs a number as --user: the first id")
     if as_json:
@@ -60,30 +62,22 @@ def mint(
     settings: "Settings",
     user_id: int,
     roles: Sequence[str],
-    clients: Sequence[int],
+    clients: Sequence[int] | None,
     ttl_s: int = DEFAULT_TTL_S,
 ) -> str:
-    """A signed token for one user."""
+    """A signed token for one user; one that does not say whose clients it serves, if ``None``."""
     import jwt
 
     now = datetime.now(UTC)
     claims = {
         "sub": str(user_id),
         "roles": list(roles),
-        "clients": list(clients),
         "iss": settings.jwt_issuer,
         "aud": settings.jwt_audience,
         "iat": now,
         "exp": now + timedelta(seconds=ttl_s),
         "jti": uuid4().hex,
     }
+    if clients is not None:
+        claims["clients"] = list(clients)
     return jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")
-
-
-def _found(database_url: str, wanted: str) -> "Person":
-    from engine.cli.people import read_people
-
-    for person in read_people(database_url):
-        if wanted in (str(person.id), person.email):
-            return person
-    raise CommandFailed(f"there is no user {wanted}; `sns up` prints the sample's users")

@@ -9,7 +9,8 @@ import pytest
 from tests.running_command import REPOSITORY, clean_environment, sns
 
 COMMANDS = (
-    "up", "demo", "doctor", "token", "sandbox", "publish", "attempts", "migrate", "dead-letters",
+    "up", "demo", "doctor", "token", "revoke", "sandbox", "publish", "attempts", "migrate",
+    "dead-letters",
 )  # fmt: skip
 AWAY = {
     "SNS_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:1/none",
@@ -44,6 +45,7 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     "arguments",
     [
         ("token", "--user", "1"),
+        ("revoke", "--user", "1"),
         ("publish", "1"),
         ("attempts", "1"),
         ("migrate",),
@@ -98,6 +100,21 @@ def test_a_load_tests_tokens_need_no_database(tmp_path: Path) -> None:
     done = sns("token", "--user", "5", "--count", "3", "--json", cwd=tmp_path, settings=AWAY)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"token"') == 3
+
+
+def test_revoking_says_when_redis_is_away(tmp_path: Path) -> None:
+    done = sns("revoke", "--token-id", "t1", cwd=tmp_path, settings=AWAY)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot reach Redis")
+    assert "SNS_REDIS_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--user", "1", "--token-id", "t1")])
+def test_revoking_needs_one_name(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = sns("revoke", *arguments, cwd=tmp_path, settings=AWAY)
+    assert done.returncode == 1
+    assert "one of --user and --token-id" in done.stderr
 
 
 def test_many_tokens_need_a_first_id(tmp_path: Path) -> None:

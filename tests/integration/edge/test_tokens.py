@@ -3,10 +3,12 @@
 import asyncio
 import http.server
 import json
+import socketserver
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
+from websockets.exceptions import ConnectionClosed
 
 from edge.server import Server
 from models import channels
@@ -40,24 +43,46 @@ async def test_token_that_expires_in_mid_stream_is_warned_of_and_ends_after_the_
         serving(redis_url, edge_refresh_grace_s=0.5) as edge,
         signed_in(edge.port, expires_in_s=1.5) as browser,
     ):
-        expires_at = time.time() + 1.5
-        publishing = asyncio.create_task(publish_until_cancelled(delivery))
-        code = await browser.close_code()
-        closed_at = time.time()
-        publishing.cancel()
-        await asyncio.wait([publishing])
+        async with publishing(delivery, browser):
+            types, code = await listen_to_the_end(browser)
 
         assert code == 4001
-        assert closed_at > expires_at - 1  # `exp` has whole seconds
+        assert types.count("token_expiring") == 1
+        assert types[-1] == "notification"
+        await delivery.deliver([event("later")])
         async with signed_in(edge.port, resume=browser.resume) as back:
-            assert await back.receive(1)
+            titles = browser.titles
+            while titles[-1] != "소식 later":
+                titles += await back.receive(1)
+    assert titles[:-1] == [f"소식 {number}" for number in range(len(titles) - 1)]
 
 
-async def publish_until_cancelled(delivery: Delivery) -> None:
-    number = 0
-    while True:
-        number += 1
-        await delivery.deliver([event(number)])
+async def listen_to_the_end(browser: Browser) -> tuple[list[str], int | None]:
+    """Types of all frames, and the close code."""
+    types: list[str] = []
+    try:
+        while True:
+            types.append((await browser.next())["type"])
+    except ConnectionClosed as closed:
+        return types, closed.rcvd.code if closed.rcvd else None
+
+
+@asynccontextmanager
+async def publishing(delivery: Delivery, reader: Browser) -> AsyncIterator[None]:
+    """A steady stream of events, the next as soon as one of the last twenty has been read."""
+
+    async def publish() -> None:
+        for number in count():
+            while number > len(reader.titles) + 20:
+                await asyncio.sleep(0.001)
+            await delivery.deliver([event(number)])
+
+    task = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_refresh_in_the_grace_keeps_the_connection(redis_url: str) -> None:
@@ -117,7 +142,7 @@ async def test_logout_closes_at_once_on_every_edge(redis_url: str, client: Redis
         signed_in(one.port, iat=after) as newer,
         signed_in(one.port, 8, iat=before) as somebody_else,
     ):
-        assert await revoke_user(client, 7) == 2
+        assert await revoke_user(client, 7) >= 2  # and the shared edge
         started = time.monotonic()
 
         assert await here.close_code() == await there.close_code() == 4010
@@ -135,16 +160,15 @@ async def test_revoked_token_is_closed_in_mid_stream_and_never_let_in_again(
     edge: Server, client: Redis, delivery: Delivery
 ) -> None:
     async with signed_in(edge.port, jti="stolen") as thief, signed_in(edge.port, jti="t") as owner:
-        publishing = asyncio.create_task(publish_until_cancelled(delivery))
-        await thief.receive(5)
-        await revoke_token(client, "stolen", keep_s=60)
+        async with publishing(delivery, owner):
+            await thief.receive(5)
+            await revoke_token(client, "stolen", keep_s=60)
 
-        assert await thief.close_code() == 4010
-        await owner.receive(20)
-        publishing.cancel()
-        await asyncio.wait([publishing])
+            assert await thief.close_code() == 4010
+            await owner.receive(20)
         async with browsing(edge.port, f"?token={token(jti='stolen')}") as back:
             assert await back.close_code() == 4010
+        # It may not be smuggled in either.
         await owner.say(type="refresh", token=token(jti="stolen"))
         assert await owner.close_code() == 4010
 
@@ -214,10 +238,11 @@ class Issuer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        # The plain server: the other one asks DNS for its own name.
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
-            yield f"http://127.0.0.1:{server.server_port}/jwks.json"
+            yield f"http://127.0.0.1:{server.server_address[1]}/jwks.json"
             server.shutdown()
             thread.join()
 

@@ -7,9 +7,11 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from edge.server import Server
 from engine.cli.servers import Postgres
+from models.revocation import revoke_token
 from tests.factories import Factory
 from tests.integration.edge.calling import calling, notify_user
 from tests.integration.edge.harness import PATIENCE_S, serving, token, until_true
@@ -48,6 +50,12 @@ async def test_without_a_good_token_there_is_nothing(
             problem = assert_problem(answer, 401)
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert problem["type"] == "urn:sns:problem:token-invalid"
+
+
+async def test_revoked_token_opens_nothing(edge: Server, client: Redis) -> None:
+    await revoke_token(client, "page-9")
+    async with calling(edge.port, 9, Authorization=f"Bearer {token(9, jti='page-9')}") as page:
+        assert_problem(await page.get("/notifications"), 401)
 
 
 async def test_token_in_the_url_is_not_taken_where_a_header_can_be_sent(edge: Server) -> None:

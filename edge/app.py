@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from edge import chat, keys, notifications, problems
+from edge import chat, documents, keys, notifications, pages, problems
 from edge.admission import Admission
 from edge.auth import Verifier
 from edge.cors import Cors
@@ -29,6 +29,7 @@ from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.operations import Desk
 from edge.outbound import Bounds
+from edge.pace import Pace
 from edge.presence import Presence
 from edge.protocol import Limits
 from edge.routing import Router
@@ -119,6 +120,7 @@ class Edge:
             gate=gate,
             database=self.database,
             delivery=delivery,
+            pace=Pace(per_s=settings.requests_per_s, burst=settings.requests_burst),
             allowed_origins=settings.allowed_origins,
         )
 
@@ -221,10 +223,11 @@ def create_app(edge: Edge) -> Starlette:
         exception_handlers=problems.HANDLERS,
         routes=[
             WebSocketRoute("/ws", edge.sockets),
-            Route("/sse", edge.streams, methods=["GET"]),
+            Route(pages.SSE.path, edge.streams, methods=["GET"]),
             *(edge.desk.route(operation) for operation in operations),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+            Route(pages.HEALTHZ.path, healthz),
+            Route(pages.READYZ.path, readyz),
+            Route(pages.METRICS.path, metrics),
+            *documents.routes(operations),
         ],
     )

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from edge.fields import Cursor, Id, Instant, Next, Storable
+from edge.fields import Cursor, Id, Instant, Next, storable
 from edge.operations import Context, Handler, Nothing, Operation
 from edge.problems import Problem
 from models import chatting
@@ -27,8 +27,9 @@ class Question(BaseModel):
 
     conversation_id: Id | None = None
     message: Annotated[
-        Storable,
+        str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION),
+        AfterValidator(storable),
     ]
 
 

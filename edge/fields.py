@@ -18,11 +18,11 @@ Next = Annotated[int | None, Field(description="give it as `before` for the next
 Instant = AwareDatetime
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Refuse the one character that PostgreSQL does not take."""
     if "\0" in text:
         raise ValueError("must not have the character U+0000")
     return text
 
 
-Storable = Annotated[str, AfterValidator(_storable)]
-"""A text without the one character that PostgreSQL does not take."""
+Storable = Annotated[str, AfterValidator(storable)]

@@ -1,10 +1,12 @@
 """One operation of the HTTP API: declared once, served and documented from the declaration.
 
-What every operation shares is here: who asks, whether the page may, how large a body is, whether it
-has the form that its model says, and what is answered when PostgreSQL or Redis is away.
+What every operation shares is here: who asks and how often, whether the page may, how large a body
+is, whether it has the form that its model says, and what is answered when PostgreSQL or Redis is
+away.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -24,10 +26,15 @@ from edge.auth import Identity
 from edge.bearer import bearer_of
 from edge.database import Database, DatabaseAway
 from edge.gate import Gate
+from edge.pace import Pace
 from edge.problems import Problem
 from models.delivery import Delivery
 
 MAX_BODY_BYTES: Final = 64 * 1024
+_PASSED_OVER_BYTES: Final = 4 * 1024 * 1024
+"""A body that is too large is read and dropped up to here: a connection that is closed with unread
+input is reset, and the client would not see why."""
+
 _BODY_S: Final = 10
 """Seconds in which a body must have come; a client that trickles holds a connection, no more."""
 
@@ -88,6 +95,7 @@ class Desk:
         gate: lets in who brings a good token.
         database: the truth.
         delivery: histories and counts in Redis.
+        pace: at which one user may ask.
         allowed_origins: of pages, besides the edge's own host and loopback.
     """
 
@@ -97,11 +105,13 @@ class Desk:
         gate: Gate,
         database: Database,
         delivery: Delivery,
+        pace: Pace,
         allowed_origins: Collection[str],
     ) -> None:
         self._gate = gate
         self._database = database
         self._delivery = delivery
+        self._pace = pace
         self._allowed_origins = allowed_origins
 
     def route(self, operation: Operation) -> Route:
@@ -145,7 +155,16 @@ class Desk:
             raise Problem(
                 HTTPStatus.FORBIDDEN, "this page may not use the API", kind="origin-refused"
             )
-        return await self._gate.identify(bearer_of(headers))
+        identity = await self._gate.identify(bearer_of(headers))
+        wait_s = self._pace.take(identity.user_id, asyncio.get_running_loop().time())
+        if wait_s:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "this user asks too often",
+                kind="too-fast",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+        return identity
 
 
 def _parameters(operation: Operation, request: Request) -> BaseModel:
@@ -174,23 +193,27 @@ async def _body(operation: Operation, request: Request) -> BaseModel:
 
 
 async def _read(request: Request) -> bytes:
-    # What is left of such a body stays unread, so the connection cannot go on.
-    closing = {"Connection": "close"}
-    body = bytearray()
+    body, size = bytearray(), 0
     try:
         async with asyncio.timeout(_BODY_S):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise Problem(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        f"a body has {MAX_BODY_BYTES} bytes at most",
-                        headers=closing,
-                    )
+                size += len(chunk)
+                if size <= MAX_BODY_BYTES:
+                    body += chunk
+                elif size > _PASSED_OVER_BYTES:
+                    break
     except TimeoutError:
         raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers=closing
+            HTTPStatus.REQUEST_TIMEOUT,
+            "the body did not come in time",
+            headers={"Connection": "close"},  # the rest of it would be read as a request
         ) from None
     except ClientDisconnect:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body ends too early") from None
+    if size > MAX_BODY_BYTES:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"a body has {MAX_BODY_BYTES} bytes at most",
+            headers={"Connection": "close"} if size > _PASSED_OVER_BYTES else None,
+        )
     return bytes(body)

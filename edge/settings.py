@@ -99,6 +99,8 @@ class Settings(BaseModel):
     queue_bytes: int = Field(default=1024 * 1024, ge=1024)
     presence_s: int = Field(default=300, ge=3)
     database_connections: int = Field(default=4, ge=1, le=100, description="opened when needed")
+    requests_per_s: float = Field(default=20, gt=0, description="of one user, to the HTTP API")
+    requests_burst: int = Field(default=60, ge=1, description="of one user, at once")
     heartbeat_s: float = Field(default=15, gt=0, le=60, description="between comments on /sse")
     chat_enabled: bool = Field(
         default=False, description="only where a worker has the actor answer_chat"

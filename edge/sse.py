@@ -25,7 +25,7 @@ from edge.close_codes import REASONS, RETRY_MS, CloseCode
 from edge.gate import Gate
 from edge.problems import Problem
 from edge.websocket import ABORT, ONE_WAY, Endpoint
-from models.events import StreamClosed
+from models.events import Draining, StreamClosed
 
 _CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
 
@@ -39,6 +39,7 @@ _HEADERS: Final = (
 
 _PING: Final = '{"type":"ping"}'
 _PONG: Final = b'{"type":"pong"}'
+_DRAINING: Final = b'{"type":"draining",'
 _HEARTBEAT: Final = b":\n\n"
 
 
@@ -101,6 +102,7 @@ class _Stream:
         self._heartbeat_s = heartbeat_s
         self._is_accepted = False
         self._is_complete = False
+        self._retry_ms: int | None = None  # said by an edge that spreads its clients' return
         self._gone: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
@@ -125,9 +127,14 @@ class _Stream:
                 retry_ms = RETRY_MS[CloseCode.DRAINING] + secrets.randbelow(1000)
                 await self._write(b"retry: %d\n\n" % retry_ms)
             case "websocket.send":
-                await self._write(written(message["text"].encode()))
+                frame = message["text"].encode()
+                if frame.startswith(_DRAINING):
+                    self._retry_ms = Draining.model_validate_json(frame).retry_ms
+                await self._write(written(frame))
             case "websocket.close" if self._is_accepted:
-                await self._write(farewell(message["code"]), is_last=True)
+                code = message["code"]
+                retry_ms = RETRY_MS[code] if self._retry_ms is None else self._retry_ms
+                await self._write(farewell(code, retry_ms), is_last=True)
             case "websocket.close":
                 raise Problem.try_later("too many connections", retry_after_s=5)
 
@@ -166,8 +173,7 @@ def written(frame: bytes) -> bytes:
     return f"{head}event: {kind}\ndata: ".encode() + frame + b"\n\n"
 
 
-def farewell(code: int) -> bytes:
+def farewell(code: int, retry_ms: int) -> bytes:
     """The last event of a stream: why it ends, and when a client that ignores it should return."""
-    known = CloseCode(code)
-    closed = StreamClosed(code=code, reason=REASONS[known], retry_ms=RETRY_MS[known])
+    closed = StreamClosed(code=code, reason=REASONS[CloseCode(code)], retry_ms=retry_ms)
     return f"event: close\nretry: {closed.retry_ms}\ndata: {closed.model_dump_json()}\n\n".encode()

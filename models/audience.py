@@ -33,6 +33,8 @@ class Audience:
 
     query: str
     arguments: tuple[object, ...]
+    roles: tuple[Role, ...] = ()
+    """One of these is needed, now and when the event is read again later; empty: none is."""
 
     @classmethod
     def assigned_to(cls, client_id: int) -> Self:
@@ -42,14 +44,15 @@ class Audience:
     @classmethod
     def reviewers_of(cls, client_id: int) -> Self:
         """Those who may approve a client's contents: its managers and its own people."""
-        return cls(_ASSIGNED_WITH_ROLES, (client_id, [Role.MANAGER, Role.CLIENT]))
+        roles = (Role.MANAGER, Role.CLIENT)
+        return cls(_ASSIGNED_WITH_ROLES, (client_id, list(roles)), roles)
 
     @classmethod
     def operators_of(cls, platform_account_id: int) -> Self:
         """Those who answer what comes in on an account: the operators of its client."""
-        return cls(_OPERATORS, (platform_account_id, [Role.OPERATOR]))
+        return cls(_OPERATORS, (platform_account_id, [Role.OPERATOR]), (Role.OPERATOR,))
 
     @classmethod
     def with_role(cls, role: Role) -> Self:
         """Every user with a role, whichever clients they serve."""
-        return cls(_WITH_ROLES, ([role],))
+        return cls(_WITH_ROLES, ([role],), (role,))

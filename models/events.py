@@ -274,3 +274,23 @@ class StreamClosed(Frame):
     code: int
     reason: str
     retry_ms: int = Field(ge=0)
+
+
+ServerFrame = Annotated[
+    CrisisAlert
+    | PublishResult
+    | ApprovalRequest
+    | NewComment
+    | NotificationEvent
+    | ChatStream
+    | NotificationsRead
+    | Hello
+    | Pong
+    | Refreshed
+    | TokenExpiring
+    | Draining
+    | Withheld
+    | StreamClosed,
+    Field(discriminator="type"),
+]
+"""What the edge may send, events first; the published documents are made from this."""

@@ -22,7 +22,7 @@ async def put_event(
     connection: Statements, *, key: str, user_id: int, event: Event, trace_id: str
 ) -> None:
     """Tell ``user_id``; does nothing when ``key`` was told before."""
-    await connection.fetch(_PUT, "event", key, user_id, None, _payload(event), trace_id)
+    await connection.fetch(_PUT, "event", key, user_id, None, event_payload(event), trace_id)
 
 
 async def put_message(
@@ -45,12 +45,14 @@ async def tell(
         connection: in that transaction.
         audience: to whom.
         key: what the event is known by; each row's key has the user's id behind it.
-        event: the same for all.
+        event: the same for all; roles that it is meant for are written into it.
         trace_id: of what caused it.
 
     Returns:
         Ids of the users that were told, rising; without those who had been told before.
     """
+    if audience.roles and event.audience is None:
+        event = event.model_copy(update={"audience": list(audience.roles)})
     event_at = len(audience.arguments)  # its own come first
     told = await connection.fetch(
         f"""
@@ -64,11 +66,12 @@ async def tell(
         """,  # noqa: S608  # the query is one of models.audience's own
         *audience.arguments,
         key,
-        _payload(event),
+        event_payload(event),
         trace_id,
     )
     return [row["user_id"] for row in told]
 
 
-def _payload(event: Event) -> str:
+def event_payload(event: Event) -> str:
+    """An event as the outbox keeps it."""
     return json.dumps(event.to_wire(), ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from models.events import NotificationEvent, NotificationsRead, Reference
-from models.outgoing import put_event
+from models.outgoing import event_payload, put_event
 from models.statements import Row, Statements
 from models.words import Priority
 
@@ -26,40 +26,49 @@ async def notify(
 ) -> int:
     """Write a notification for ``user_id`` and tell their browsers; gives its id.
 
-    Idempotent by ``key``, for as long as the outbox keeps its row: a repeated one gives the id of
-    the first. Two at once with one key wait for each other.
+    Idempotent by ``key``, for as long as the outbox keeps its row: a repeated one writes nothing
+    and gives the id of the first. Two at once with one key wait for each other.
     """
-    # The lock is what makes "was it told?" and the insert one step; it ends with the transaction.
-    await connection.fetch("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", key)
-    told = await connection.fetch(
-        "SELECT (payload->>'notification_id')::bigint AS id FROM outbox WHERE key = $1::text", key
-    )
-    if told:
-        notification_id: int = told[0]["id"]
-        return notification_id
-    written = await connection.fetch(
-        """
-        INSERT INTO notifications (user_id, title, message, priority, reference)
-        VALUES ($1::bigint, $2::text, $3::text, $4::text, $5::jsonb)
-        RETURNING id
-        """,
-        user_id,
-        title,
-        message,
-        priority,
-        reference.model_dump_json() if reference else None,
-    )
-    notification_id = written[0]["id"]
     event = NotificationEvent(
-        notification_id=notification_id,
+        notification_id=0,  # not known before the row is; the statement puts it in
         title=title,
         message=message,
         priority=priority,
         reference=reference,
         trace_id=trace_id,
     )
-    await put_event(connection, key=key, user_id=user_id, event=event, trace_id=trace_id)
-    return notification_id
+    # The outbox goes first: its unique key decides whether there is anything to write at all.
+    written = await connection.fetch(
+        """
+        WITH numbered AS (
+            SELECT nextval(pg_get_serial_sequence('notifications', 'id')) AS id
+        ), told AS (
+            INSERT INTO outbox (kind, key, user_id, payload, trace_id)
+            SELECT 'event', $1::text, $2::bigint,
+                   $3::jsonb || jsonb_build_object('notification_id', id), $4::text
+            FROM numbered
+            ON CONFLICT (key) DO NOTHING
+            RETURNING (payload->>'notification_id')::bigint AS id
+        )
+        INSERT INTO notifications (id, user_id, title, message, priority, reference)
+        SELECT id, $2::bigint, $5::text, $6::text, $7::text, $8::jsonb FROM told
+        RETURNING id
+        """,
+        key,
+        user_id,
+        event_payload(event),
+        trace_id,
+        title,
+        message,
+        priority,
+        reference.model_dump_json() if reference else None,
+    )
+    if not written:
+        written = await connection.fetch(
+            "SELECT (payload->>'notification_id')::bigint AS id FROM outbox WHERE key = $1::text",
+            key,
+        )
+    return int(written[0]["id"])
 
 
 class Marked(NamedTuple):

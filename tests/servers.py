@@ -1,6 +1,7 @@
 """A Valkey of a test's own, to kill and start again on the same port."""
 
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ class Server:
         """From any thread."""
         self._server.terminate()
         self._down.set()
+
+    def forget(self) -> None:
+        """Lose what it had kept; once it is down."""
+        assert self._down.wait(10), "nobody has killed it"
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
 
     def start(self) -> None:
         """Once it is down."""

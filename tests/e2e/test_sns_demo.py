@@ -28,6 +28,7 @@ def test_thirty_posts_are_published_once_on_their_second_and_seen_by_their_autho
         "published": 30,
         "duplicates": 0,
         "events": {"publish_result": 30},
+        "edge": {"killed": 1, "missed": 0, "doubled": 0},
     }
     assert 0 <= lateness["p50"] <= lateness["p99"] <= lateness["max"]
     table = [line for line in lines if "/p/" in line]

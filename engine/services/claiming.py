@@ -54,7 +54,7 @@ UPDATE publishing_logs l
 SET lease_expires_at = now() + make_interval(secs => :lease_s)
 FROM unnest(CAST(:ids AS bigint[]), CAST(:numbers AS bigint[])) AS held (id, lease_number)
 WHERE l.id = held.id AND l.lease_number = held.lease_number AND l.lease_owner = :owner
-RETURNING l.id
+RETURNING l.id, l.lease_number
 """)
 
 _RESCUE = text("""
@@ -96,6 +96,11 @@ class Claim:
     account_status: AccountStatus
     sealed_token: bytes | None = field(repr=False)
 
+    @property
+    def lease(self) -> tuple[int, int]:
+        """Which row, and which claim of it."""
+        return self.id, self.lease_number
+
     @classmethod
     def from_row(cls, row: RowMapping) -> "Claim":
         """Type a row of the claim statement."""
@@ -125,9 +130,9 @@ async def claim(database: AsyncEngine, *, owner: str, lease_s: float, limit: int
 
 async def renew(
     database: AsyncEngine, *, owner: str, lease_s: float, held: Iterable[Claim]
-) -> set[int]:
-    """Lengthen the leases of ``held``; gives the ids that are still ours."""
-    pairs = [(claimed.id, claimed.lease_number) for claimed in held]
+) -> set[tuple[int, int]]:
+    """Lengthen the leases of ``held``; gives those that are still ours, as ``Claim.lease``."""
+    pairs = [claimed.lease for claimed in held]
     async with database.begin() as connection:
         rows = await connection.execute(
             _RENEW,
@@ -138,7 +143,7 @@ async def renew(
                 "numbers": [number for _, number in pairs],
             },
         )
-        return set(rows.scalars())
+        return {(row.id, row.lease_number) for row in rows}
 
 
 async def rescue(database: AsyncEngine) -> int:

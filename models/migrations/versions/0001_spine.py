@@ -21,8 +21,11 @@ CREATE TRIGGER outbox_wake AFTER INSERT OR UPDATE OF not_before ON outbox
 CREATE TRIGGER content_targets_wake AFTER INSERT OR DELETE ON content_targets
     FOR EACH STATEMENT EXECUTE FUNCTION sns_wake('sns_due');
 
-CREATE TRIGGER contents_wake_update AFTER UPDATE OF status, scheduled_at, revision ON contents
-    FOR EACH STATEMENT EXECUTE FUNCTION sns_wake('sns_due');
+CREATE TRIGGER contents_wake AFTER UPDATE ON contents
+    FOR EACH ROW
+    WHEN ((NEW.status = 'approved' OR OLD.status = 'approved' AND NEW.status <> 'published')
+          AND (NEW.status, NEW.revision) IS DISTINCT FROM (OLD.status, OLD.revision))
+    EXECUTE FUNCTION sns_wake('sns_due');
 """
 
 # Contents are written by other programs too, so the rule "changed or refused, never both" lives
@@ -52,7 +55,9 @@ BEGIN
         END IF;
         NEW.revision := OLD.revision + 1;
     END IF;
-    NEW.updated_at := now();
+    IF NEW.armed_revision IS NOT DISTINCT FROM OLD.armed_revision THEN
+        NEW.updated_at := now();
+    END IF;
     RETURN NEW;
 END $$;
 
@@ -70,6 +75,8 @@ BEGIN
             RAISE EXCEPTION 'content % and account % belong to different clients',
                 NEW.content_id, NEW.platform_account_id USING ERRCODE = 'SN003';
         END IF;
+        UPDATE contents SET armed_revision = NULL
+        WHERE id = NEW.content_id AND armed_revision IS NOT NULL;
         RETURN NEW;
     END IF;
     -- Waits for a sender that is committing `sending`, whose share lock this conflicts with.
@@ -204,6 +211,7 @@ def upgrade() -> None:
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ai_metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column("armed_revision", sa.BigInteger(), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -235,7 +243,9 @@ def upgrade() -> None:
         "contents",
         ["scheduled_at"],
         unique=False,
-        postgresql_where=sa.text("status = 'approved' AND scheduled_at IS NOT NULL"),
+        postgresql_where=sa.text(
+            "status = 'approved' AND armed_revision IS DISTINCT FROM revision"
+        ),
     )
     op.create_index(op.f("ix_contents_client_id"), "contents", ["client_id"], unique=False)
     op.create_index(op.f("ix_contents_created_by"), "contents", ["created_by"], unique=False)

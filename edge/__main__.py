@@ -1,5 +1,6 @@
 """``python -m edge``: one edge in this process."""
 
+import gc
 import sys
 
 from edge import logs
@@ -16,6 +17,9 @@ def main() -> int:
         return 1
     logs.configure(settings.log_format, settings.log_level)
     server = Server(settings)
+    # What is loaded by now stays; to look through it again and again would stop every socket.
+    gc.collect()
+    gc.freeze()
     server.run()
     return 0 if server.started and not server.edge.has_failed.is_set() else 1
 

@@ -13,6 +13,9 @@ from edge.metrics import Metrics
 _REMEMBERED: Final = 10_000
 """Addresses of which a pace is kept, before those that have rested are forgotten."""
 
+_ROUNDING_S: Final = 1e-6
+"""What sums of fractions of a second may be off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -70,7 +73,7 @@ class Doorway:
             return None
         neighbourhood = _neighbourhood(address)
         until = max(self._knocked_until.get(neighbourhood, now), now) + self._per_knock_s
-        if until - now > self._allowance_s + self._per_knock_s / 2:
+        if until - now > self._allowance_s + _ROUNDING_S:
             return TOO_FAST
         if len(self._knocked_until) >= _REMEMBERED:
             self._knocked_until = {

@@ -4,7 +4,6 @@ The writer is a task that lives while there is something to send; an idle connec
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +60,8 @@ class Outbound:
         self._write_now = write_now or _congested
         self._abort = abort
         self._bounds = bounds
-        self._frames: deque[tuple[str, int]] = deque()
+        # A list, because an empty deque has room for 64, and nearly all are empty.
+        self._frames: list[tuple[str, int]] = []
         self._size_bytes = 0
         self._closing: tuple[CloseCode, str] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -144,7 +144,7 @@ class Outbound:
         return True
 
     def _replace(self, frames: list[tuple[str, int]]) -> None:
-        self._frames = deque(frames)
+        self._frames = list(frames)
         self._size_bytes = sum(size_bytes for _, size_bytes in frames)
 
     def _queue(self, text: str, size_bytes: int) -> None:
@@ -159,7 +159,7 @@ class Outbound:
     async def _write(self) -> None:
         try:
             while self._frames:
-                text, size_bytes = self._frames.popleft()
+                text, size_bytes = self._frames.pop(0)
                 self._size_bytes -= size_bytes
                 await self._send_in_time({"type": "websocket.send", "text": text})
             if self._closing is not None:

@@ -92,6 +92,14 @@ return {{1, asked}}
 """
 )
 
+# KEYS 1 signs of life   ARGV 1 an edge
+_BEAT: Final = f"""
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - {20 * _DEAD_AFTER_MS})
+"""
+
 _PER_ROUND_TRIP: Final = 200
 _RETRY_S: Final = 0.5
 
@@ -221,12 +229,7 @@ class Presence:
     async def _beat(self) -> None:
         while True:
             try:
-                seconds, microseconds = await self._client.time()
-                now_ms = seconds * 1000 + microseconds // 1000
-                pipeline = self._client.pipeline(transaction=False)
-                pipeline.zadd(channels.EDGES, {self._edge_id: now_ms})
-                pipeline.zremrangebyscore(channels.EDGES, "-inf", now_ms - 20 * _DEAD_AFTER_MS)
-                await pipeline.execute()
+                await self._client.eval(_BEAT, 1, channels.EDGES, self._edge_id)
             except (RedisError, OSError) as error:
                 log.warning("no sign of life given", error=type(error).__name__)
             await asyncio.sleep(BEAT_S)

@@ -39,6 +39,9 @@ from models.events import (
 MAX_FRAME_BYTES: Final = 64 * 1024
 """Largest frame that a client may send."""
 
+_ROUNDING_S: Final = 1e-6
+"""What sums of fractions of a second may be off."""
+
 _CLIENT_FRAME: Final[TypeAdapter[Ping | Auth | Resume | Refresh]] = TypeAdapter(ClientFrame)
 _PONG: Final = Pong().model_dump_json()
 
@@ -387,7 +390,7 @@ class Protocol:
         """Whether one more frame is within the allowance, which fills up as time passes."""
         per_frame_s = 1 / self._limits.frames_per_s
         spoken_until = max(self._spoken_until, now) + per_frame_s
-        if spoken_until - now > (self._limits.frames_burst + 0.5) * per_frame_s:
+        if spoken_until - now > self._limits.frames_burst * per_frame_s + _ROUNDING_S:
             return False
         self._spoken_until = spoken_until
         return True

@@ -7,18 +7,23 @@ ever, and writes a traceback for a text frame that is not UTF-8.
 import asyncio
 import signal
 import socket
+from collections.abc import Awaitable, Coroutine
 from types import FrameType
 from typing import Any, Final
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from edge.app import Edge, create_app
 from edge.frames import text_frame
+from edge.inbox import Inbox
 from edge.protocol import MAX_FRAME_BYTES
 from edge.settings import Settings
+from edge.valve import Valve
 from edge.websocket import ABORT, WRITE_NOW
 
 _CLOSE_S: Final = 5
@@ -28,9 +33,14 @@ log = structlog.get_logger("edge.server")
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's connection with a way out."""
+    """uvicorn's connection with a way out, a short way to write, and less to remember."""
 
     _last_resort: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.queue: Any = Inbox()
+        self.writable: Any = Valve()
 
     async def run_asgi(self) -> None:
         """Offer the application a way to drop this connection, and a short way to write."""
@@ -38,6 +48,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         extensions[ABORT] = {"call": self.transport.abort}
         extensions[WRITE_NOW] = {"call": self.write_now}
         await super().run_asgi()
+
+    def receive(self) -> Coroutine[Any, Any, ASGIReceiveEvent]:
+        """What the client says next; an open connection needs its handshake no more."""
+        if self.handshake_complete:
+            self.scope: Any = None
+            self.request: Any = None
+            self.response: Any = None
+        return super().receive()
 
     def write_now(self, *texts: str) -> bool:
         """Write text frames in one go, unless the socket is congested or ending."""
@@ -67,6 +85,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """A whole message arrived."""
+        if self.conn.close_sent is not None:
+            self.frames = []  # whatever it was, this side has said its last word
+            return
         if self.curr_msg_data_type == "text":
             try:
                 b"".join(self.frames).decode()
@@ -107,6 +128,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
 
+def front_door(edge: Edge) -> ASGIApp:
+    """The whole application; a WebSocket goes past Starlette's middleware.
+
+    That has nothing to do for it, and would keep a stack of waiting frames for each connection.
+    """
+    app = create_app(edge)
+
+    def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_socket = scope["type"] == "websocket" and scope["path"] == "/ws"
+        return (edge.sockets if is_socket else app)(scope, receive, send)
+
+    return enter
+
+
 class Server(uvicorn.Server):
     """Serves one edge; on a signal it drains before it stops."""
 
@@ -114,7 +149,8 @@ class Server(uvicorn.Server):
         self.edge = Edge(settings)
         super().__init__(
             uvicorn.Config(
-                create_app(self.edge),
+                front_door(self.edge),
+                interface="asgi3",
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",

@@ -99,8 +99,10 @@ class Endpoint:
         if refusal is not None:
             await _turn_away(refusal, scope, send)
             return
+        serving = self._serve(scope, receive, send)
+        del scope  # here and below: an idle connection keeps nothing of its handshake
         try:
-            await self._serve(scope, receive, send)
+            await serving
         finally:
             self._doorway.leave()
 
@@ -119,14 +121,8 @@ class Endpoint:
         self._open.add(connection)
         self.metrics.connections.inc()
         try:
-            if self._is_draining:
-                connection.close(CloseCode.DRAINING)
-            elif not self._may_connect(Headers(scope=scope)):
-                connection.close(CloseCode.REFUSED)
-            else:
-                query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-                token = query.get("token", [token_among(offered)])[0]
-                connection.start(token, query.get("resume", [None])[0])
+            self._begin(connection, scope)
+            del scope, extensions, offered
             await connection.serve(receive)
         finally:
             self._open.discard(connection)
@@ -134,6 +130,16 @@ class Endpoint:
             await connection.end()
             if not self._open:
                 self._is_empty.set()
+
+    def _begin(self, connection: "Connection", scope: Scope) -> None:
+        if self._is_draining:
+            connection.close(CloseCode.DRAINING)
+        elif not self._may_connect(Headers(scope=scope)):
+            connection.close(CloseCode.REFUSED)
+        else:
+            query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            token = query.get("token", [token_among(scope["subprotocols"])])[0]
+            connection.start(token, query.get("resume", [None])[0])
 
     def retires_at(self) -> float:
         """When a connection that opens now will be old enough."""
@@ -364,6 +370,7 @@ class Connection:
             return
         actions = self._protocol.history(reading, datetime.now(UTC))
         self._endpoint.metrics.deliveries.inc(len(reading.frames))
+        self._reading = None
         texts = [action.text for action in actions if isinstance(action, protocol.Send)]
         if texts:
             self._outbound.put_answer(*texts)

@@ -5,6 +5,7 @@ delivery script needs.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 NOTIFICATIONS: Final = "pubsub:notifications"
@@ -57,6 +58,7 @@ def live(user_id: int) -> str:
     return f"{{u:{user_id}}}:live"
 
 
+@lru_cache(maxsize=16_384)  # asked for every event, by a process with so many users at a time
 def user_of_live(channel: str) -> int | None:
     """The user whose live channel this is; ``None`` for any other channel."""
     match = _LIVE.fullmatch(channel)

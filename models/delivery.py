@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 
 from models import channels
 from models.channels import Position
+from models.round_trip import round_trip
 
 _SCRIPT: Final = files("models").joinpath("delivery.lua").read_text()
 _UNREAD_S: Final = 3600
@@ -214,8 +214,8 @@ class Delivery:
         """Call the script for each user; the answers in order."""
         if not calls:
             return []
-        pipeline: Pipeline = self._client.pipeline(transaction=False)
-        for index, (user_id, arguments, touches_count) in enumerate(calls):
+        commands: list[tuple[Any, ...]] = []
+        for user_id, arguments, touches_count in calls:
             keys: tuple[str, ...] = (
                 channels.meta(user_id),
                 channels.stream(user_id),
@@ -223,13 +223,11 @@ class Delivery:
             )
             if touches_count:
                 keys = (*keys, channels.unread(user_id))
-            if index == 0:
-                # The whole text once per round trip: a server that restarted or forgot its
-                # scripts knows it again before the rest, and the order of events is kept.
-                pipeline.eval(_SCRIPT, len(keys), *keys, *arguments)
-            else:
-                pipeline.evalsha(_SCRIPT_SHA, len(keys), *keys, *arguments)
-        return await pipeline.execute()
+            # The whole text once per round trip: a server that restarted or forgot its scripts
+            # knows it again before the rest, and the order of events is kept.
+            script = ("EVALSHA", _SCRIPT_SHA) if commands else ("EVAL", _SCRIPT)
+            commands.append((*script, len(keys), *keys, *arguments))
+        return await round_trip(self._client, commands)
 
 
 def _serialise(frame: Mapping[str, Any]) -> bytes:

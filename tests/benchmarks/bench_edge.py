@@ -260,6 +260,9 @@ def environment(port: int, redis_url: str) -> dict[str, str]:
         "SNS_JWT_SECRET": SECRET,
         "SNS_EDGE_PORT": str(port),
         "SNS_LOG_LEVEL": "WARNING",
+        # All clients have one address here, and come as fast as they can.
+        "SNS_EDGE_CONNECTS_PER_S": "100000",
+        "SNS_EDGE_CONNECTS_BURST": "100000",
     }
 
 

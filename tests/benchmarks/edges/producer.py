@@ -41,7 +41,7 @@ def ways(redis: Redis) -> dict[str, tuple[int, Publish]]:
     async def kept(jobs: list[Job]) -> None:
         await delivery.deliver(
             [
-                OutgoingEvent(user_id, f"bench:{fields['notification_id']}", stamp(fields))
+                OutgoingEvent(user_id, f"bench:{fields['comment_id']}", stamp(fields))
                 for user_id, fields in jobs
             ]
         )

@@ -3,6 +3,8 @@
 import time
 from typing import Any, Final
 
+import orjson
+
 SOCKETS_PER_USER: Final = 2
 
 FRAME_BYTES: Final = 250
@@ -20,16 +22,16 @@ def frame(number: int, *, overhead: int) -> dict[str, Any]:
         overhead: bytes that are added or taken away on the way.
     """
     base = {
-        "type": "notification",
+        "type": "new_comment",
         "v": 1,
         "ts": "2026-03-02T03:00:00.000Z",
-        "notification_id": number,
+        "comment_id": number,
         "message": "",
-        "priority": "normal",
-        "reference": None,
+        "platform": "instagram",
+        "sentiment": None,
         "t": 0,
     }
-    size = 153 + len(str(number)) + len(str(time.monotonic_ns()))
+    size = len(orjson.dumps(stamp(base)))
     base["message"] = _PADDING[: FRAME_BYTES - size - overhead]
     return base
 

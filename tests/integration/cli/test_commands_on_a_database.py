@@ -209,3 +209,20 @@ def test_doctor_finds_servers_that_answer(run: Callable[..., Any]) -> None:
     shown = run("doctor").stdout
     assert "database: reachable, at schema" in shown
     assert "redis: valkey 9" in shown
+
+
+def test_revoking_takes_a_users_tokens_back(run: Callable[..., Any], redis_url: str) -> None:
+    done = run("revoke", "--user", AUTHOR)
+    assert (done.returncode, done.stdout) == (0, "revoked; 0 edges were told\n"), done.stderr
+    assert run("revoke", "--user", "77", "--keep-days", "1").returncode == 0
+    assert run("revoke", "--token-id", "t1").returncode == 0
+
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        keys = client.keys("revoked:*")
+        assert len(keys) == 3
+        assert {"revoked:user:77", "revoked:token:t1"} < set(keys)
+        assert 0 < client.ttl("revoked:user:77") <= 86_400
+
+    done = run("revoke", "--user", "nobody@agency.example")
+    assert done.returncode == 1
+    assert "there is no user" in done.stderr

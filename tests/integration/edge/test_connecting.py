@@ -109,7 +109,7 @@ async def test_ping_is_answered(edge: Server) -> None:
 
 async def test_silent_client_is_cut_and_a_pinging_one_is_not(redis_url: str) -> None:
     async with (
-        serving(redis_url, edge_silence_s=0.5, edge_frames_per_s=10_000) as edge,
+        serving(redis_url, edge_silence_s=0.5, edge_frames_per_s=1_000_000) as edge,
         signed_in(edge.port) as silent,
         signed_in(edge.port) as pinging,
     ):

@@ -17,7 +17,7 @@ from models.events import Reference
 from models.words import Priority
 from tests.factories import Factory
 from tests.integration.edge.calling import calling, notify_user, relay
-from tests.integration.edge.harness import signed_in
+from tests.integration.edge.harness import serving, signed_in
 
 pytestmark = pytest.mark.integration
 
@@ -233,3 +233,30 @@ async def test_row_and_event_come_together_or_not_at_all(
     async with database.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM notifications")) == 0
         assert await connection.scalar(text("SELECT count(*) FROM outbox")) == 0
+
+
+async def test_notification_reaches_every_tab_once_over_edges_and_relays(
+    redis_url: str, database_url: str, database: AsyncEngine, make: Factory, client: Redis
+) -> None:
+    user = (await make.user()).id or 0
+    delivery = Delivery(client, settle_s=0)
+    await delivery.recount(user, (await delivery.count_unread(user)).position, 0)
+    async with (
+        serving(redis_url, database_url=database_url) as one,
+        serving(redis_url, database_url=database_url) as two,
+        signed_in(one.port, user) as first,
+        signed_in(one.port, user) as second,
+        signed_in(two.port, user) as third,
+    ):
+        for number in range(5):
+            await notify_user(database, user, f"n{number}")
+            await asyncio.gather(*(relay(database, client) for _ in range(3)))
+            async with database.begin() as connection:
+                await connection.execute(text("UPDATE outbox SET sent_at = NULL"))
+        await relay(database, client)
+        await notify_user(database, user, "last")
+        await relay(database, client)
+        received = [await tab.receive(6) for tab in (first, second, third)]
+
+    assert received == [[*(f"알림 n{number}" for number in range(5)), "알림 last"]] * 3
+    assert await client.get(channels.unread(user)) == b"6"

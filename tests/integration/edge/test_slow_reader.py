@@ -1,12 +1,16 @@
 """One socket that does not read, beside one that does."""
 
 import asyncio
+import json
 import socket
 
 import pytest
+from redis.asyncio import Redis
 
+from edge.metrics import Metrics
+from models import channels
 from models.delivery import Delivery
-from tests.integration.edge.harness import event, serving, signed_in, token, until
+from tests.integration.edge.harness import browsing, event, serving, signed_in, token, until
 
 pytestmark = pytest.mark.integration
 
@@ -47,6 +51,52 @@ async def test_slow_reader_is_dropped_and_holds_no_one_up(
         assert reader.titles == [f"소식 {number}" for number in range(400)]
 
 
+async def test_slow_reader_of_an_answer_gets_it_whole_in_fewer_frames(
+    redis_url: str, client: Redis, delivery: Delivery
+) -> None:
+    """More chunks than the queue has places, and an alert among them, wait for one socket."""
+    own = {"edge_queue_frames": 5, "edge_queue_bytes": 2**27, "edge_send_timeout_s": 60}
+    chunks = [f"{number:04}" + "가" * 7_000 for number in range(600)]
+    async with (
+        serving(redis_url, **own) as edge,
+        browsing(edge.port, f"?token={token()}", max_size=None) as browser,
+    ):
+        await browser.hello()
+        browser.socket.transport.pause_reading()
+        for index, chunk in enumerate(chunks):
+            done = index == len(chunks) - 1
+            fields = {"conversation_id": 3, "chunk": chunk, "index": index, "done": done}
+            frame = {"type": "chat_stream", "status": "streaming"} | fields
+            await client.publish(channels.live(7), json.dumps(frame, ensure_ascii=False))
+            if index == 550:
+                await delivery.deliver([event("alert")])
+        await until(lambda: _deliveries(edge.edge.metrics) > len(chunks))
+        browser.socket.transport.resume_reading()
+        answer, frames, following = "", 0, 0
+        while following < len(chunks):
+            frame = await browser.next()
+            if frame["type"] == "chat_stream":
+                assert frame.get("first_index", frame["index"]) == following
+                answer += frame["chunk"]
+                following = frame["index"] + 1
+                frames += 1
+        assert frame["done"]
+        if not browser.titles:
+            await browser.receive(1)
+
+    assert answer == "".join(chunks)
+    assert frames < len(chunks)
+    assert browser.titles == ["소식 alert"]
+
+
+def _deliveries(metrics: Metrics) -> float:
+    return next(
+        float(line.split()[1])
+        for line in metrics.render().decode().splitlines()
+        if line.startswith("sns_edge_deliveries_total")
+    )
+
+
 async def test_slow_reader_gets_its_history_slowly_instead_of_all_into_memory(
     redis_url: str, delivery: Delivery
 ) -> None:
@@ -62,9 +112,4 @@ async def test_slow_reader_gets_its_history_slowly_instead_of_all_into_memory(
             await until(lambda: b"sns_edge_connections 1.0" in metrics.render())
             async with signed_in(edge.port, resume=start) as reader:
                 await reader.receive(400)
-            delivered = next(
-                float(line.split()[1])
-                for line in metrics.render().decode().splitlines()
-                if line.startswith("sns_edge_deliveries_total")
-            )
-            assert delivered < 400 + 400
+            assert _deliveries(metrics) < 400 + 400

@@ -17,6 +17,7 @@ from models import channels
 from models.channels import decode_event_id
 from models.delivery import Delivery
 from models.events import ChatStream
+from models.revocation import revoke_token
 from tests.integration.edge.harness import PATIENCE_S, event, serving, token, until, until_true
 
 pytestmark = pytest.mark.integration
@@ -236,15 +237,45 @@ async def test_edge_that_drains_says_so_and_when_to_return(redis_url: str) -> No
     assert closed.retry == closed.frame["retry_ms"] <= 1000
 
 
-async def test_reader_is_present_until_it_goes(edge: Server, client: Any) -> None:
-    async with listening(edge.port, user_id=31) as source:
-        await source.next()
-        await until_true(lambda: client.exists(channels.online(31)))
-
+async def test_reader_is_present_until_it_goes(redis_url: str, client: Any) -> None:
     async def is_gone() -> bool:
         return not await client.exists(channels.online(31))
 
-    await until_true(is_gone)
+    async with serving(redis_url, edge_presence_grace_s=0) as edge:
+        async with listening(edge.port, user_id=31) as source:
+            await source.next()
+            await until_true(lambda: client.exists(channels.online(31)))
+        await until_true(is_gone)
+
+
+async def test_stream_of_a_revoked_token_ends_with_its_code(edge: Server, client: Any) -> None:
+    async with listening(edge.port, bearer=token(32, jti="stream-32")) as source:
+        await source.next()
+        await revoke_token(client, "stream-32")
+        assert (await source.closed()).frame["code"] == CloseCode.REVOKED
+
+
+async def test_stream_that_is_one_too_many_reads_the_code(redis_url: str) -> None:
+    async with (
+        serving(redis_url, edge_user_connections=1) as edge,
+        listening(edge.port) as first,
+    ):
+        await first.next()
+        async with listening(edge.port) as second:
+            assert (await second.closed()).frame["code"] == CloseCode.TOO_MANY_CONNECTIONS
+
+
+async def test_full_edge_sends_a_stream_away_with_the_time_to_return(redis_url: str) -> None:
+    async with (
+        serving(redis_url, edge_max_connections=1) as edge,
+        listening(edge.port) as first,
+    ):
+        await first.next()
+        async with listening(edge.port, user_id=8) as second:
+            closed = await second.closed()
+
+    assert closed.frame["code"] == CloseCode.TRY_LATER
+    assert closed.retry == 5000
 
 
 async def test_slow_reader_is_dropped_and_the_server_forgets_it(

@@ -178,9 +178,12 @@ class Runtime:
         self.stopping.set()
         if self.publishing is not None:
             await asyncio.gather(self.publishing, return_exceptions=True)
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        ending = {task for task in self.tasks if not task.done()}
+        while ending:
+            for task in ending:
+                task.cancel()
+            # More than once: redis-py may swallow a cancellation while it takes a connection.
+            _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
         await self.redis.aclose()

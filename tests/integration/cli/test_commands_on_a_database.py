@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,8 @@ def test_doctor_finds_servers_that_answer(run: Callable[..., Any]) -> None:
 
 def test_revoking_takes_a_users_tokens_back(run: Callable[..., Any], redis_url: str) -> None:
     done = run("revoke", "--user", AUTHOR)
-    assert (done.returncode, done.stdout) == (0, "revoked; 0 edges were told\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"revoked; \d+ edges? (was|were) told\n", done.stdout)
     assert run("revoke", "--user", "77", "--keep-days", "1").returncode == 0
     assert run("revoke", "--token-id", "t1").returncode == 0
 

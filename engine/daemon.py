@@ -6,7 +6,6 @@ and its message, or neither, and then another replica's try writes them.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -129,6 +128,9 @@ async def _run(settings: Settings, jobs: Sequence[Job]) -> None:
     try:
         await Daemon(runtime, jobs).run(runtime.stopping)
     finally:
-        with contextlib.suppress(Exception):
+        try:
             await runtime.close()
+        except Exception:
+            # The rows are the truth and nothing is left to do, but it must be seen.
+            log.exception("the runtime did not close cleanly")
         log.info("scheduler is down")

@@ -43,6 +43,7 @@ async def listen(url: str, callbacks: Mapping[str, Callable[[], None]]) -> None:
             log.warning("lost the listening connection", error=str(error))
             await asyncio.sleep(RECONNECT_S)
         finally:
+            # It is given up either way, mostly because it is broken already, which was logged.
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
 

@@ -128,6 +128,7 @@ class Runtime:
                         self.database,
                         now=self.clock.now(),
                         look_ahead_s=self.settings.look_ahead_s,
+                        look_ahead_video_s=self.settings.look_ahead_video_s,
                     )
                 except Exception as error:  # noqa: BLE001  # the tick scans again
                     log.warning("cannot scan", error=str(error).splitlines()[:1])

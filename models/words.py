@@ -31,6 +31,14 @@ class ContentStatus(StrEnum):
     PUBLISHED = "published"
 
 
+class PostFormat(StrEnum):
+    """What form a content takes; with its media it tells each platform's own kind."""
+
+    POST = "post"
+    REEL = "reel"  # a short upright video: reel, Short
+    STORY = "story"  # gone after a day
+
+
 class Priority(StrEnum):
     """How loudly the browser should say it."""
 

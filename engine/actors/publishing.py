@@ -22,6 +22,7 @@ async def scan_scheduled_posts() -> None:
         here.database,
         now=here.clock.now(),
         look_ahead_s=here.settings.look_ahead_s,
+        look_ahead_video_s=here.settings.look_ahead_video_s,
         message_key=message_key(),
     )
 

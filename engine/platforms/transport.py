@@ -83,7 +83,34 @@ class Transport:
             NotSent: no connection could be opened.
             OutcomeUnknown: no whole answer came.
         """
-        head = self._head("GET", f"{path}?{urlencode(parameters)}", token) + b"\r\n"
+        return await self._send_repeatably("GET", path, parameters, token, timeout_s)
+
+    async def delete(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        token: AccessToken,
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Answer:
+        """Delete; a connection that ended under the request is replaced once.
+
+        Raises:
+            NotSent: no connection could be opened.
+            OutcomeUnknown: no whole answer came; it may be asked again.
+        """
+        return await self._send_repeatably("DELETE", path, parameters, token, timeout_s)
+
+    async def _send_repeatably(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        token: AccessToken,
+        timeout_s: float,
+    ) -> Answer:
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        head = self._head(method, f"{path}{query}", token) + b"\r\n"
         try:
             return await self._send(head, timeout_s)
         except OutcomeUnknown as lost:

@@ -26,12 +26,20 @@ class Verdict(StrEnum):
 class Witnesses:
     """One look: the container, the matching posts, and what else could explain them.
 
-    ``has_twin``: another open post of ours on the account has the same text, so a single match
-    may be the twin's. ``is_blocked``: the answer we did get said that the action is blocked.
+    Attributes:
+        container: what the platform says of it.
+        matches: live posts that can be ours.
+        names_post: a published container named the live post by itself, so no list is needed.
+        is_repeatable: publishing the container once more makes no second post.
+        has_twin: another open post of ours on the account has the same text, so a single match may
+            be the twin's.
+        is_blocked: the answer we did get said that the action is blocked.
     """
 
     container: ContainerState
     matches: tuple[LivePost, ...]
+    names_post: bool = False
+    is_repeatable: bool = False
     has_twin: bool = False
     is_blocked: bool = False
 
@@ -47,6 +55,10 @@ def judge(
         wait: a READY container must stay unpublished this long before it is sent again.
         give_up: without any proof, no match after this long means that the post is not live.
     """
+    if seen.names_post:
+        return Verdict.BIND
+    if seen.is_repeatable and seen.container is ContainerState.READY and not seen.is_blocked:
+        return Verdict.SEND_SAME
     if len(seen.matches) > 1:
         return Verdict.ASK_PERSON
     if len(seen.matches) == 1 and not (seen.container is ContainerState.READY and seen.has_twin):

@@ -32,7 +32,11 @@ MOST_DETAIL = 300  # characters of a platform's own words that an author is show
 
 
 async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail: str = "") -> bool:
-    """End the post for good, in a way that proves nothing is visible, and tell its author."""
+    """End the post for good, in a way that proves nothing is visible, and tell its author.
+
+    What was prepared stays in the row: should a person ask again, the same container is used, which
+    a platform publishes once; otherwise ``services.clearing`` clears it away.
+    """
     message = explain(code, detail[:MOST_DETAIL])
     moved = await move(
         connection,
@@ -40,7 +44,6 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
         PublishingStatus.FAILED,
         error_code=code,
         error_message=message,
-        drop_container=True,
     )
     if moved:
         await put_event(

@@ -126,6 +126,8 @@ SET status = :after,
     retry_count = :retry_count,
     container_id = CASE WHEN :drop_container THEN NULL ELSE container_id END,
     container_expires_at = CASE WHEN :drop_container THEN NULL ELSE container_expires_at END,
+    payload_hash = CASE WHEN :drop_container THEN NULL ELSE payload_hash END,
+    parts = CASE WHEN :drop_container THEN CAST('{}' AS jsonb) ELSE parts END,
     error_code = :error_code, error_message = :error_message,
     lease_owner = NULL, lease_expires_at = NULL, updated_at = now()
 WHERE id = :id AND lease_number = :lease_number AND status = :before

@@ -17,6 +17,7 @@ from engine.ports import (
     Clock,
     ContainerReading,
     ContainerState,
+    KindTraits,
     LivePost,
     PlatformClient,
 )
@@ -25,7 +26,7 @@ from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
 from engine.services.claiming import Claim
 from engine.services.ending import ask_person, fail
 from engine.services.ledger import Ledger, Receipt, move, note_look
-from engine.services.preparing import CONTAINER_LIFE, open_access, post_of
+from engine.services.preparing import open_access, post_of
 from models.accounts import TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 
@@ -34,6 +35,10 @@ log = structlog.get_logger(__name__)
 BLOCKED_CODES: Final = frozenset({"4/2207051"})
 """Answers after which a post is never repeated: the platform blocks the action (Instagram Platform
 error codes, read 2026-11-23), though the post may be live all the same."""
+
+
+CONTAINER_LIFE: Final = timedelta(hours=24)
+"""One that turned out to be published without a call that we know of is younger than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +87,23 @@ class Reconciliation:
             await self._cannot_read(claimed, in_doubt_for, "no access to the account")
             return
         try:
+            claimed.kind = claimed.kind or platform.kind_of(post_of(claimed))
             container = await self._read_container(claimed, platform, access)
-            matches = await self._matches(claimed, platform, access, sent_at)
+            traits = platform.traits_of(claimed.kind)
+            is_named = container.post_id is not None
+            matches = (
+                []
+                if is_named or not traits.is_listed
+                else await self._matches(claimed, platform, access, traits, sent_at)
+            )
         except PlatformError as error:
             await self._cannot_read(claimed, in_doubt_for, f"{error.code}: {error}")
             return
         seen = Witnesses(
             container=container.state,
             matches=tuple(matches),
+            names_post=is_named,
+            is_repeatable=traits.is_idempotent,
             has_twin=await self._has_twin(claimed),
             is_blocked=attempt.code in BLOCKED_CODES,
         )
@@ -109,6 +123,7 @@ class Reconciliation:
         log.info(
             "looked",
             container=str(container.state),
+            named=container.post_id,
             verdict=str(verdict),
             matches=[post.post_id for post in seen.matches],
         )
@@ -119,6 +134,7 @@ class Reconciliation:
                 {
                     "container": str(container.state),
                     "detail": container.detail,
+                    "named": container.post_id,
                     "matches": [post.post_id for post in seen.matches],
                     "has_twin": seen.has_twin,
                     "verdict": str(verdict),
@@ -148,8 +164,10 @@ class Reconciliation:
                 case Verdict.ASK_PERSON:
                     await ask_person(connection, claimed, code="outcome_undecidable")
         if verdict is Verdict.BIND:
-            post = seen.matches[0]
-            await self._ledger.succeed(Receipt(claimed, attempt.id, post.post_id, post.url))
+            named = container.post_id is not None
+            post_id = container.post_id or seen.matches[0].post_id
+            url = container.url if named else seen.matches[0].url
+            await self._ledger.succeed(Receipt(claimed, attempt.id, post_id, url))
 
     async def _cannot_read(self, claimed: Claim, in_doubt_for: timedelta, why: str) -> None:
         log.warning("cannot look", why=why)
@@ -169,23 +187,24 @@ class Reconciliation:
     async def _read_container(
         self, claimed: Claim, platform: PlatformClient, access: AccountAccess
     ) -> ContainerReading:
-        if claimed.container_id is None:
+        if claimed.container is None:
             return ContainerReading(ContainerState.UNKNOWN)
-        return await platform.read_container(access, claimed.container_id)
+        return await platform.read_container(access, claimed.container)
 
     async def _matches(
         self,
         claimed: Claim,
         platform: PlatformClient,
         access: AccountAccess,
+        traits: KindTraits,
         sent_at: datetime,
     ) -> list[LivePost]:
-        post = post_of(claimed)
-        posts = await platform.list_posts(access, sent_at - CLOCK_MARGIN)
+        kind = claimed.kind or ""
+        posts = await platform.list_posts(access, kind, sent_at - CLOCK_MARGIN)
         return matching_posts(
             posts,
-            text=post.text,
-            kind=post.media[0].kind if post.media else "text",
+            text=post_of(claimed).text if traits.shows_text else None,
+            kind=kind,
             sent_at=sent_at,
             bound_ids=await self._bound_ids(claimed, [post.post_id for post in posts]),
         )

@@ -29,9 +29,8 @@ async def test_a_withdrawn_content_is_not_sent(stage: Stage) -> None:
         await stage.until(content, "staged")
         await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
         await stage.scan()
-        log = await stage.until(content, "cancelled")
+        await stage.until(content, "cancelled")
         await past(content)
-    assert log["container_id"] is None
     assert stage.sandbox.posts(account.platform_user_id) == []
 
 

@@ -40,7 +40,7 @@ class AccountAccess:
 
 @dataclass(frozen=True, slots=True)
 class UserTag:
-    """A person marked on a picture; ``x`` and ``y`` are shares of it from the upper left, 0 to 1."""
+    """A person marked on a picture; ``x``, ``y`` are shares of it from the upper left, 0 to 1."""
 
     username: str
     x: float
@@ -89,6 +89,7 @@ class KindTraits:
         is_listed: live posts of this kind can be listed at all.
         may_publish_in_progress: at its second it may be published while the platform still works on
             it, such as on a video's higher resolutions.
+        takes_comments: the account can comment on such a post of its own.
         life_s: seconds until what was prepared expires; None when it does not.
     """
 
@@ -96,6 +97,7 @@ class KindTraits:
     shows_text: bool = True
     is_listed: bool = True
     may_publish_in_progress: bool = False
+    takes_comments: bool = True
     life_s: float | None = 86_400.0
 
 

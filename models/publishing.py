@@ -95,6 +95,11 @@ class PublishingLog(SQLModel, table=True):
             "act_at",
             postgresql_where=text("status IN ('pending', 'staged', 'sending', 'in_doubt')"),
         ),
+        Index(
+            "publishing_logs_leftovers",
+            "id",
+            postgresql_where=text("status IN ('cancelled', 'failed') AND container_id IS NOT NULL"),
+        ),
     )
 
     id: int | None = primary_key()

@@ -116,6 +116,12 @@ class Claim:
         return self.id, self.lease_number
 
     @property
+    def first_comment(self) -> str | None:
+        """What the account is to write under its own post, if anything."""
+        message = self.options.get("first_comment")
+        return message if isinstance(message, str) and message.strip() else None
+
+    @property
     def container(self) -> Container | None:
         """What was prepared, once there is something that can be published."""
         if self.container_id is None or self.kind is None:

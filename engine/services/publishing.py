@@ -386,6 +386,7 @@ class Publisher:
                         text("""
                             SELECT count(*) FROM publishing_attempts
                             WHERE publishing_log_id = :log_id AND id <> :attempt_id AND is_visible
+                              AND call LIKE 'publish %'
                               AND coalesce(outcome, 'unknown') IN ('unknown', 'accepted')
                         """),
                         {"log_id": claimed.id, "attempt_id": attempt_id},

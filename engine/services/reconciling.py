@@ -11,7 +11,13 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import PlatformError
+from engine.errors import (
+    AccountStopped,
+    CircuitOpen,
+    PlatformError,
+    ReconnectNeeded,
+    Throttled,
+)
 from engine.ports import (
     AccountAccess,
     Clock,
@@ -36,6 +42,9 @@ BLOCKED_CODES: Final = frozenset({"4/2207051"})
 """Answers after which a post is never repeated: the platform blocks the action (Instagram Platform
 error codes, read 2026-11-23), though the post may be live all the same."""
 
+
+UNREADABLE_LIMIT: Final = timedelta(hours=24)
+"""A platform that is down or throttles us is asked for this long before a person is."""
 
 CONTAINER_LIFE: Final = timedelta(hours=24)
 """One that turned out to be published without a call that we know of is younger than this."""
@@ -97,7 +106,13 @@ class Reconciliation:
                 else await self._matches(claimed, platform, access, traits, sent_at)
             )
         except PlatformError as error:
-            await self._cannot_read(claimed, in_doubt_for, f"{error.code}: {error}")
+            await self._cannot_read(
+                claimed,
+                in_doubt_for,
+                f"{error.code}: {error}",
+                passes=not isinstance(error, ReconnectNeeded | AccountStopped),
+                wait_s=error.retry_after_s if isinstance(error, Throttled | CircuitOpen) else 0.0,
+            )
             return
         seen = Witnesses(
             container=container.state,
@@ -169,14 +184,23 @@ class Reconciliation:
             url = container.url if named else seen.matches[0].url
             await self._ledger.succeed(Receipt(claimed, attempt.id, post_id, url))
 
-    async def _cannot_read(self, claimed: Claim, in_doubt_for: timedelta, why: str) -> None:
+    async def _cannot_read(
+        self,
+        claimed: Claim,
+        in_doubt_for: timedelta,
+        why: str,
+        *,
+        passes: bool = False,
+        wait_s: float = 0.0,
+    ) -> None:
+        """Look again later; ask a person when no later look can be expected to succeed."""
         log.warning("cannot look", why=why)
         async with self._database.begin() as connection:
             await note_look(connection, claimed, {"cannot_look": why})
-            if in_doubt_for >= self._give_up:
+            if in_doubt_for >= (UNREADABLE_LIMIT if passes else self._give_up):
                 await ask_person(connection, claimed, code="outcome_unreadable")
                 return
-            pause_s = next_look_s(in_doubt_for, wait=self._wait)
+            pause_s = max(wait_s, next_look_s(in_doubt_for, wait=self._wait))
             await move(
                 connection,
                 claimed,
@@ -240,7 +264,7 @@ class Reconciliation:
                     text("""
                         SELECT id, evidence->>'post_id' AS post_id, evidence->>'code' AS code
                         FROM publishing_attempts
-                        WHERE publishing_log_id = :id AND is_visible
+                        WHERE publishing_log_id = :id AND is_visible AND call LIKE 'publish %'
                         ORDER BY number DESC
                     """),
                     {"id": claimed.id},

@@ -119,6 +119,13 @@ def upgrade() -> None:
         "publishing_logs",
         "status IN ('pending', 'staged', 'sending', 'in_doubt', 'success', 'failed', 'needs_person', 'cancelled', 'deleted')",
     )
+    op.create_index(
+        "publishing_logs_leftovers",
+        "publishing_logs",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('cancelled', 'failed') AND container_id IS NOT NULL"),
+    )
     op.create_table(
         "platform_holds",
         sa.Column("platform", sa.Text(), nullable=False),

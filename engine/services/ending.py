@@ -16,6 +16,7 @@ from engine.errors import (
     PlatformError,
     QuotaSpent,
     ReconnectNeeded,
+    SeveralFound,
     Throttled,
 )
 from engine.rules.explaining import explain, explain_doubt, explain_quota
@@ -133,6 +134,8 @@ async def refuse(
         match error:
             case InputInvalid():
                 return await fail(connection, claimed, code="input_invalid", detail=str(error))
+            case SeveralFound():
+                return await fail(connection, claimed, code="several_found", detail=str(error))
             case ReconnectNeeded():
                 await _mark_account(connection, claimed, AccountStatus.RECONNECT, str(error))
                 return await fail(connection, claimed, code="account_reconnect")

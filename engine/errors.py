@@ -128,7 +128,8 @@ class Throttled(Refused):
 
     Args:
         retry_after_s: seconds until the platform lets us in again, as far as it said.
-        scope: ``account`` (a user, a Page), or ``app``: every account of the platform.
+        scope: ``account``, ``page`` (which is the account, where Pages are accounts), or ``app``:
+            every account of the platform.
     """
 
     def __init__(

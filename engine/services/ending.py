@@ -24,6 +24,7 @@ from engine.services.claiming import Claim
 from engine.services.ledger import close_attempt, move, result_key
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
+from engine.services.settling import settle
 from models.accounts import AccountStatus
 from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
@@ -61,6 +62,7 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
             ),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 
@@ -85,6 +87,7 @@ async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) 
             reference=Reference(kind="content", id=claimed.content_id),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 

@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="chooses everything; printed when left out")
     parser.add_argument("--workers", type=int, default=3, help="at once (default: 3)")
-    parser.add_argument("--in-flight", type=int, default=120, help="open intents (default: 120)")
+    parser.add_argument("--in-flight", type=int, default=300, help="open intents (default: 300)")
     parser.add_argument("--time-scale", type=float, help="default: 0.02 up to 60 kills, then 0.04")
     parser.add_argument("--keep", action="store_true", help="keep logs and databases")
     return parser

@@ -119,9 +119,7 @@ class Books:
             )
         return total
 
-    def _settle(
-        self, intent: Intent, posts: Sequence[Mapping[str, Any]], total: Account
-    ) -> None:
+    def _settle(self, intent: Intent, posts: Sequence[Mapping[str, Any]], total: Account) -> None:
         requests = Counter(post["request_id"] for post in posts)
         is_doubled = any(count > 1 for count in requests.values())
         log = self.log_of(intent)

@@ -15,7 +15,8 @@ from tests.chaos.publishing.plans import Plan, Strike
 from tests.chaos.publishing.servers import ROOT, end, start
 
 MASTER = ("-m", "dramatiq", "tests.chaos.publishing.worker:critical", "--processes", "1")
-THREADS = ("--threads", "2")
+# Without the second a master notices only after 30 s that its worker was killed while it booted.
+OPTIONS = ("--threads", "2", "--worker-fork-timeout", "500")
 LOOK_S = 0.02
 
 
@@ -27,7 +28,7 @@ class Worker:
         os.mkfifo(self._gate)
         self.log = folder / f"worker-{number}.log"
         self._process = start(
-            tethered("SIGKILL", sys.executable, *MASTER, *THREADS),
+            tethered("SIGKILL", sys.executable, *MASTER, *OPTIONS),
             self.log,
             cwd=ROOT,
             env={**environment, "CHAOS_GATE": str(self._gate)},

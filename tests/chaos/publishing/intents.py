@@ -117,9 +117,9 @@ class Load:
             )
             room = self._in_flight - (len(self.intents) - row["ended"])
             # A few at a time, so that they are claimed by different workers.
-            for _ in range(min(room, 4)):
+            for _ in range(min(room, 2)):
                 await self._make_one()
-            await asyncio.sleep(self._dice.uniform(0.02, 0.08))
+            await asyncio.sleep(self._dice.uniform(0.03, 0.1))
 
     async def finish(self) -> None:
         """Wait for the withdrawals and commands that are still to come."""

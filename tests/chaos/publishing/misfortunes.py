@@ -13,8 +13,6 @@ from tests.chaos.publishing.kinds import Kind
 from tests.chaos.publishing.plans import Action, Plan, Point
 from tests.chaos.publishing.servers import Servers
 
-MESSAGE_POINTS = (Point.BEFORE_ACK,)
-
 LESSER: Sequence[tuple[Action, Point]] = (
     (Action.FREEZE, Point.AFTER_CLAIM_COMMIT),
     (Action.FREEZE, Point.AFTER_SENDING_COMMIT),
@@ -32,7 +30,7 @@ LESSER: Sequence[tuple[Action, Point]] = (
 """Beside the kills: a lease that ends while its holder lives, a deploy in mid-call, a clock that is
 set, Valkey gone at acknowledgement, PostgreSQL gone in mid-transaction."""
 
-LESSER_EVERY = 6  # one for so many kills
+LESSER_EVERY = 4  # one for so many kills
 
 
 class Plans:
@@ -88,12 +86,11 @@ class Plans:
         }
         if self._with_lesser:
             if self._number % LESSER_EVERY == 0:
-                action, point = next(self._lesser)
-                server = {
+                values["before"] = action, _ = next(self._lesser)
+                values["server"] = {
                     Action.KILL_VALKEY: servers.valkey.pid,
                     Action.KILL_POSTGRES: servers.postgres.pid,
                 }.get(action)
-                values |= {"action": action, "point": point, "server": server}
                 values["clock_step_s"] = dice.uniform(-self._step_s, self._step_s)
             if dice.random() < 0.2:
                 values["clock_off_s"] = dice.uniform(-self._step_s, self._step_s)

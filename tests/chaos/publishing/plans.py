@@ -41,7 +41,8 @@ class Plan:
 
     Attributes:
         number: of the plan, to find it again.
-        action: what happens.
+        before: a lesser misfortune that comes first, and where; the worker lives on.
+        action: what happens then.
         point: where.
         platform: to a post of this platform, if one comes by in time; None is any.
         kind: and of this kind.
@@ -58,6 +59,7 @@ class Plan:
     """
 
     number: int
+    before: tuple[Action, Point] | None = None
     action: Action | None = None
     point: Point | None = None
     platform: str | None = None
@@ -83,6 +85,9 @@ class Plan:
         values = json.loads(line)
         for name, kind in (("action", Action), ("point", Point)):
             values[name] = None if values[name] is None else kind(values[name])
+        if values["before"] is not None:
+            action, point = values["before"]
+            values["before"] = Action(action), Point(point)
         return cls(**values)
 
 

@@ -61,10 +61,7 @@ class Waits:
 
     def environment(self) -> dict[str, str]:
         """As the engine's settings."""
-        return {
-            f"SNS_{name.upper()}": str(getattr(self, name))
-            for name in self.__slots__
-        }
+        return {f"SNS_{name.upper()}": str(getattr(self, name)) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +122,7 @@ class Run:
             Random(dice.random()),
             kinds,
             {
-                "patience_s": 4.0 if shape.with_mishaps else 15.0,
+                "patience_s": 2.0 if shape.with_mishaps else 15.0,
                 "is_first_claim": not shape.with_mishaps,
                 "beat_s": shape.beat_s,
                 "actor_backoff_ms": 300 if shape.with_mishaps else None,

@@ -191,7 +191,7 @@ class Servers:
             port=PORT,
             user=ROLE,
             database=DATABASE,
-            min_size=1,
+            min_size=0,
             max_size=4,
             server_settings={"application_name": "chaos"},
         )

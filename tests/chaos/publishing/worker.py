@@ -45,24 +45,28 @@ def wait_for_plan(gate: str) -> Plan:
 
 
 class Fate:
-    """Counts passings, and strikes once."""
+    """Counts passings, and strikes: first with the lesser misfortune, if there is one."""
 
     def __init__(self, plan: Plan, strikes: str) -> None:
         self.plan = plan
         self._strikes = os.open(strikes, os.O_WRONLY | os.O_APPEND)
-        self._began = time.monotonic()
+        self._ahead: list[tuple[Action, Point]] = []
+        if plan.before is not None:
+            self._ahead.append(plan.before)
+        if plan.action is not None and plan.point is not None:
+            self._ahead.append((plan.action, plan.point))
+        self._waiting_since = time.monotonic()
         self._passed = 0
-        self._is_over = plan.action is None
         self._lock = threading.Lock()
         self.clock_off_s = plan.clock_off_s
 
     def waits_at(self, point: Point, claim: Claim | None) -> bool:
         """Whether a passing here counts."""
-        plan = self.plan
-        if self._is_over:
+        if not self._ahead:
             return False
-        waited_s = time.monotonic() - self._began
-        if point is not plan.point and waited_s < 2 * plan.patience_s:
+        plan = self.plan
+        waited_s = time.monotonic() - self._waiting_since
+        if point is not self._ahead[0][1] and waited_s < 2 * plan.patience_s:
             return False
         if claim is None:
             return True
@@ -84,15 +88,16 @@ class Fate:
             self._passed += len(fitting)
             if self._passed < self.plan.nth:
                 return
-            self._is_over = True
-        self._strike(point, fitting)
+            action, _ = self._ahead.pop(0)
+            self._passed, self._waiting_since = 0, time.monotonic()
+        self._strike(action, point, fitting)
 
-    def _strike(self, point: Point, fitting: list[Claim | None]) -> None:
+    def _strike(self, action: Action, point: Point, fitting: list[Claim | None]) -> None:
         plan = self.plan
         first = fitting[0]
         strike = Strike(
             plan=plan.number,
-            action=str(plan.action),
+            action=str(action),
             point=str(point),
             at=time.time(),
             pid=os.getpid(),
@@ -101,7 +106,7 @@ class Fate:
             kind=None if first is None else first.kind,
         )
         os.write(self._strikes, strike.to_json())
-        match plan.action:
+        match action:
             case Action.KILL:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Action.FREEZE:

@@ -9,10 +9,12 @@ import typer
 from engine.cli import (
     attempts,
     dead_letters,
+    delete,
     demo,
     doctor,
     migrate,
     publish,
+    reconcile,
     revoke,
     sandbox,
     token,
@@ -35,6 +37,8 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(publish.publish)
 app.command()(attempts.attempts)
+app.command()(reconcile.reconcile)
+app.command()(delete.delete)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
 app.command()(revoke.revoke)

@@ -1,6 +1,7 @@
 """Which adapter speaks for which platform."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from engine.platforms.instagram import InstagramClient
 from engine.ports import PlatformClient
@@ -18,3 +19,14 @@ def open_platforms(settings: Settings) -> Mapping[Platform, PlatformClient]:
             app_secret=None if secret is None else secret.get_secret_value(),
         ),
     }
+
+
+@asynccontextmanager
+async def opened_platforms(settings: Settings) -> AsyncIterator[Mapping[Platform, PlatformClient]]:
+    """The clients for the length of a block."""
+    platforms = open_platforms(settings)
+    try:
+        yield platforms
+    finally:
+        for platform in platforms.values():
+            await platform.close()

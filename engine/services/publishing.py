@@ -139,6 +139,8 @@ class Publisher:
             ledger=self._ledger,
             wait=timedelta(seconds=rules.doubt_wait_s),
             give_up=timedelta(seconds=rules.doubt_give_up_s),
+            retry_base=timedelta(seconds=rules.retry_base_s),
+            retry_max=rules.retry_max,
         )
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
         self._held: dict[asyncio.Task[None], Claim] = {}

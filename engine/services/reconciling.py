@@ -27,7 +27,7 @@ from engine.ports import (
     LivePost,
     PlatformClient,
 )
-from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s
+from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s, resend_wait
 from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
 from engine.services.claiming import Claim
 from engine.services.ending import ask_person, fail
@@ -42,6 +42,8 @@ BLOCKED_CODES: Final = frozenset({"4/2207051"})
 """Answers after which a post is never repeated: the platform blocks the action (Instagram Platform
 error codes, read 2026-11-23), though the post may be live all the same."""
 
+
+SENDS_AGAIN: Final = frozenset({Verdict.SEND_SAME, Verdict.PREPARE_ANEW})
 
 UNREADABLE_LIMIT: Final = timedelta(hours=24)
 """A platform that is down or throttles us is asked for this long before a person is."""
@@ -69,6 +71,8 @@ class Reconciliation:
         ledger: Ledger,
         wait: timedelta,
         give_up: timedelta,
+        retry_base: timedelta,
+        retry_max: int,
     ) -> None:
         self._database = database
         self._vault = vault
@@ -76,6 +80,8 @@ class Reconciliation:
         self._ledger = ledger
         self._wait = wait
         self._give_up = give_up
+        self._retry_base = retry_base
+        self._retry_max = retry_max
 
     async def look(self, claimed: Claim, platform: PlatformClient | None) -> None:
         """Read once what can be read, and take the step that follows."""
@@ -122,8 +128,17 @@ class Reconciliation:
             has_twin=await self._has_twin(claimed),
             is_blocked=attempt.code in BLOCKED_CODES,
         )
-        verdict = judge(seen, in_doubt_for=in_doubt_for, wait=self._wait, give_up=self._give_up)
-        await self._act(claimed, attempt, seen, container, verdict, in_doubt_for)
+        wait = resend_wait(
+            is_repeatable=traits.is_idempotent,
+            doubt_wait=self._wait,
+            retry_count=claimed.retry_count,
+            retry_base=self._retry_base,
+        )
+        verdict = judge(seen, in_doubt_for=in_doubt_for, wait=wait, give_up=self._give_up)
+        if verdict in SENDS_AGAIN and claimed.retry_count >= self._retry_max:
+            verdict = Verdict.GIVE_UP
+        pause_s = next_look_s(in_doubt_for, wait=wait)
+        await self._act(claimed, attempt, seen, container, verdict, pause_s)
 
     async def _act(
         self,
@@ -132,7 +147,7 @@ class Reconciliation:
         seen: Witnesses,
         container: ContainerReading,
         verdict: Verdict,
-        in_doubt_for: timedelta,
+        pause_s: float,
     ) -> None:
         now = self._clock.now()
         log.info(
@@ -157,7 +172,6 @@ class Reconciliation:
             )
             match verdict:
                 case Verdict.LOOK_AGAIN:
-                    pause_s = next_look_s(in_doubt_for, wait=self._wait)
                     await move(
                         connection,
                         claimed,
@@ -165,17 +179,25 @@ class Reconciliation:
                         act_at=now + timedelta(seconds=pause_s),
                     )
                 case Verdict.SEND_SAME:
-                    await move(connection, claimed, PublishingStatus.STAGED, act_at=now)
+                    await move(
+                        connection,
+                        claimed,
+                        PublishingStatus.STAGED,
+                        act_at=now,
+                        retry_count=claimed.retry_count + 1,
+                    )
                 case Verdict.PREPARE_ANEW:
                     await move(
                         connection,
                         claimed,
                         PublishingStatus.PENDING,
                         act_at=now,
+                        retry_count=claimed.retry_count + 1,
                         drop_container=True,
                     )
                 case Verdict.GIVE_UP:
-                    await fail(connection, claimed, code="action_blocked")
+                    code = "action_blocked" if seen.is_blocked else "retries_exhausted"
+                    await fail(connection, claimed, code=code)
                 case Verdict.ASK_PERSON:
                     await ask_person(connection, claimed, code="outcome_undecidable")
         if verdict is Verdict.BIND:

@@ -124,6 +124,7 @@ async def _run(
             in_flight=given.in_flight,
             lead_s=(0.1, 2.0),
             with_mishaps=True,
+            is_forked=True,
             outbox_overdue_s=3.0,
             beat_s=0.4,
             give_up_s=(60.0 + given.kills * 3.0, 60.0 + 1500 * scale),
@@ -143,6 +144,7 @@ async def _run(
             in_flight=3 * given.recovery_kills,
             lead_s=(2.0, 6.0),
             with_mishaps=False,
+            is_forked=False,  # the command itself, as in production
             new_account_each=True,
             give_up_s=(120.0 + given.recovery_kills * 15.0, 300.0),
         ),
@@ -150,7 +152,8 @@ async def _run(
         seed,
         place("production"),
     )
-    return await chaos.run(), await calm.run()
+    outcomes = await asyncio.gather(chaos.run(), calm.run())
+    return outcomes[0], outcomes[1]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         help="more of them at production settings, which gives recovery_s (default: 20)",
     )
     parser.add_argument("--seed", type=int, help="chooses everything; printed when left out")
-    parser.add_argument("--workers", type=int, default=3, help="at once (default: 3)")
+    parser.add_argument("--workers", type=int, default=5, help="at once (default: 5)")
     parser.add_argument("--in-flight", type=int, default=300, help="open intents (default: 300)")
     parser.add_argument("--time-scale", type=float, help="default: 0.02 up to 60 kills, then 0.04")
     parser.add_argument("--keep", action="store_true", help="keep logs and databases")

@@ -1,39 +1,120 @@
 """The processes that are killed: critical workers with warm successors, and two schedulers."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cli.servers import tethered
 from tests.chaos.publishing.plans import Plan, Strike
 from tests.chaos.publishing.servers import ROOT, end, start
 
-MASTER = ("-m", "dramatiq", "tests.chaos.publishing.worker:critical", "--processes", "1")
-# Without the second a master notices only after 30 s that its worker was killed while it booted.
-OPTIONS = ("--threads", "2", "--worker-fork-timeout", "500")
+ARGUMENTS = (
+    *("tests.chaos.publishing.worker:critical", "--processes", "1", "--threads", "2"),
+    # Or a master would notice only after 30 s that its worker was killed while it booted.
+    *("--worker-fork-timeout", "500"),
+)
 LOOK_S = 0.02
 
 
-class Worker:
-    """A dramatiq command line with one worker process, waiting at its gate for a plan."""
+class Command:
+    """A worker command line as anybody starts it."""
 
-    def __init__(self, number: int, folder: Path, environment: dict[str, str]) -> None:
-        self._gate = folder / f"gate-{number}"
-        os.mkfifo(self._gate)
-        self.log = folder / f"worker-{number}.log"
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
         self._process = start(
-            tethered("SIGKILL", sys.executable, *MASTER, *OPTIONS),
-            self.log,
+            tethered("SIGKILL", sys.executable, "-m", "dramatiq", *ARGUMENTS),
+            log,
             cwd=ROOT,
-            env={**environment, "CHAOS_GATE": str(self._gate)},
+            env=environment,
         )
-        self.plan: Plan | None = None
+        self.pid = self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        end(self._process, signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class Forked:
+    """A worker command line of the nursery's."""
+
+    pid: int
+    is_alive: bool = True
+
+    def end(self) -> None:
+        """The nursery reaps it."""
+        if self.is_alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+class Nursery:
+    """See ``tests.chaos.publishing.nursery``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = (folder / "nursery.log").open("wb")
+        self._process: asyncio.subprocess.Process
+        self._asked: deque[asyncio.Future[Forked]] = deque()
+        self._forked: dict[int, Forked] = {}
+        self._hearing: asyncio.Task[None]
+
+    async def open(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *tethered("SIGKILL", sys.executable, "-m", "tests.chaos.publishing.nursery"),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
+        )
+        self._hearing = asyncio.create_task(self._hear())
+
+    async def fork(self, environment: dict[str, str], log: Path) -> Forked:
+        wanted = {"arguments": ARGUMENTS, "environment": environment, "log": str(log)}
+        future: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+        self._asked.append(future)
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(wanted).encode() + b"\n")
+        return await future
+
+    async def close(self) -> None:
+        """End it, and it those that are left."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+        self._hearing.cancel()
+        self._log.close()
+
+    async def _hear(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            what, pid = line.split()
+            if what == b"started":
+                forked = self._forked[int(pid)] = Forked(int(pid))
+                self._asked.popleft().set_result(forked)
+            else:
+                self._forked.pop(int(pid)).is_alive = False
+        for future in self._asked:
+            future.set_exception(RuntimeError(f"the nursery has ended; see {self._log.name}"))
+
+
+class Worker:
+    """A command line with one worker process, waiting at its gate for a plan."""
+
+    def __init__(self, gate: Path, log: Path, command: Command | Forked) -> None:
+        self._gate = gate
+        self._command = command
+        self.log = log
 
     async def give(self, plan: Plan) -> None:
         """Open the gate, once the worker stands at it."""
@@ -45,7 +126,6 @@ class Worker:
                     raise RuntimeError(f"a worker did not start; see {self.log}") from None
                 await asyncio.sleep(LOOK_S)
                 continue
-            self.plan = plan
             os.write(pipe, plan.to_json())
             os.close(pipe)
             self._gate.unlink()
@@ -53,12 +133,12 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._command.is_alive
 
     @property
     def pid(self) -> int | None:
         """Of the process that works, the master's child; None when there is none."""
-        master = self._process.pid
+        master = self._command.pid
         with suppress(OSError, ValueError, IndexError):
             child = Path(f"/proc/{master}/task/{master}/children").read_text().split()[0]
             state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
@@ -72,14 +152,15 @@ class Worker:
     def terminate(self) -> None:
         """As a deploy does."""
         if self.is_alive:
-            self._process.terminate()
+            with suppress(ProcessLookupError):
+                os.kill(self._command.pid, signal.SIGTERM)
 
     def end(self) -> None:
         """At once, and its worker with it."""
         if (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-        end(self._process, signal.SIGKILL)
+        self._command.end()
 
 
 class Crew:
@@ -91,6 +172,7 @@ class Crew:
         size: how many work at once.
         next_plan: gives the plan of the next worker.
         lease_s: how long a frozen worker stays frozen, at least.
+        is_forked: workers come from the nursery, which costs a tenth of a command.
     """
 
     def __init__(
@@ -101,7 +183,9 @@ class Crew:
         size: int,
         next_plan: Callable[[], Plan],
         lease_s: float,
+        is_forked: bool,
     ) -> None:
+        self._nursery = Nursery(folder) if is_forked else None
         self._folder = folder
         self._strikes_file = folder / "strikes"
         self._strikes_file.touch()
@@ -120,12 +204,14 @@ class Crew:
         self.strikes: list[Strike] = []
         self.is_resting = False
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the schedulers, the workers and their successors."""
+        if self._nursery is not None:
+            await self._nursery.open()
         for number in range(2):
             self._schedulers.append(self._scheduler(number))
         for _ in range(2 * self._size):
-            self._warm_up_one()
+            await self._warm_up_one()
         for slot in range(self._size):
             self._tasks.append(asyncio.create_task(self._man(slot)))
         self._tasks.append(asyncio.create_task(self._read_strikes()))
@@ -162,6 +248,8 @@ class Crew:
         await asyncio.gather(*self._tasks, *self._thaws, return_exceptions=True)
         for worker in self._everyone:
             worker.end()
+        if self._nursery is not None:
+            await self._nursery.close()
         for scheduler in self._schedulers:
             end(scheduler, signal.SIGTERM)
 
@@ -171,9 +259,18 @@ class Crew:
             command, self._folder / f"scheduler-{number}.log", cwd=ROOT, env=self._environment
         )
 
-    def _warm_up_one(self) -> None:
+    async def _warm_up_one(self) -> None:
         self._number += 1
-        worker = Worker(self._number, self._folder, self._environment)
+        gate = self._folder / f"gate-{self._number}"
+        log = self._folder / f"worker-{self._number}.log"
+        os.mkfifo(gate)
+        environment = {**self._environment, "CHAOS_GATE": str(gate)}
+        command = (
+            Command(environment, log)
+            if self._nursery is None
+            else await self._nursery.fork(environment, log)
+        )
+        worker = Worker(gate, log, command)
         self._everyone.append(worker)
         self._warm.put_nowait(worker)
 
@@ -182,7 +279,7 @@ class Crew:
             worker = await self._warm.get()
             await worker.give(self._next_plan())
             self.working[slot] = worker
-            self._warm_up_one()
+            await self._warm_up_one()
             await worker.until_dead()
             self._everyone.remove(worker)
 

@@ -1,4 +1,4 @@
-"""The load: contents with unique words, on accounts of their own, scheduled or asked for at once."""
+"""The load: contents with unique words, scheduled or asked for at once."""
 
 import asyncio
 import json
@@ -90,9 +90,15 @@ class Load:
         self._new_account_each = new_account_each
         self._accounts: defaultdict[Kind, list[Account]] = defaultdict(list)
         self._made = 0
+        self._is_enough = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._client_id = self._author_id = 0
         self.intents: list[Intent] = []
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin; the task only ends early by a fault."""
+        self._running = asyncio.create_task(self.run())
+        return self._running
 
     async def prepare(self) -> None:
         """An agency of its own."""
@@ -109,8 +115,8 @@ class Load:
         self._tiers = Tiers(connect=lambda: connect(self._servers.redis_url))
 
     async def run(self) -> None:
-        """Keep so many intents open, until cancelled."""
-        while True:
+        """Keep so many intents open, until :meth:`finish`."""
+        while not self._is_enough:
             [row] = await self._servers.ask(
                 "SELECT count(*) AS ended FROM publishing_logs"
                 " WHERE status NOT IN ('pending', 'staged', 'sending', 'in_doubt')"
@@ -122,7 +128,9 @@ class Load:
             await asyncio.sleep(self._dice.uniform(0.03, 0.1))
 
     async def finish(self) -> None:
-        """Wait for the withdrawals and commands that are still to come."""
+        """Make no more, and wait for the withdrawals and commands that are still to come."""
+        self._is_enough = True
+        await self._running
         await asyncio.gather(*self._tasks)
         self._tiers.close()
 

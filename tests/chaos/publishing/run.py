@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -76,6 +75,7 @@ class Shape:
         in_flight: open intents.
         lead_s: from approval to due time.
         with_mishaps: platform, servers and clocks misbehave too.
+        is_forked: workers come from the nursery.
         new_account_each: no account is used twice.
         outbox_overdue_s: a message unconsumed for so long is relayed again.
         beat_s: the broker's heartbeat; None leaves its own.
@@ -89,6 +89,7 @@ class Shape:
     in_flight: int
     lead_s: tuple[float, float]
     with_mishaps: bool
+    is_forked: bool
     new_account_each: bool = False
     outbox_overdue_s: float = 120.0
     beat_s: float | None = None
@@ -122,7 +123,7 @@ class Run:
             Random(dice.random()),
             kinds,
             {
-                "patience_s": 2.0 if shape.with_mishaps else 15.0,
+                "patience_s": 1.5 if shape.with_mishaps else 15.0,
                 "is_first_claim": not shape.with_mishaps,
                 "beat_s": shape.beat_s,
                 "actor_backoff_ms": 300 if shape.with_mishaps else None,
@@ -159,9 +160,10 @@ class Run:
                 size=self._shape.workers,
                 next_plan=self._next_plan,
                 lease_s=self._shape.waits.lease_s,
+                is_forked=self._shape.is_forked,
             )
             try:
-                self._crew.start()
+                await self._crew.start()
                 settled = await self._suffer_then_settle()
                 return await self._close_books(time.monotonic() - began, settled=settled)
             finally:
@@ -208,22 +210,22 @@ class Run:
             answer_late_s=waits.publish_timeout_s * 1.3,
             arrive_late_s=waits.doubt_wait_s * 0.5,
         )
-        suffering = [asyncio.create_task(self._load.run())]
+        loading, suffering = self._load.start(), []
         if shape.with_mishaps:
-            suffering += [
+            suffering = [
                 asyncio.create_task(mishaps.run(every_s=(0.7, 2.5))),
                 asyncio.create_task(platform.run()),
             ]
         try:
-            await self._until_killed_enough(suffering, within_s=shape.give_up_s[0])
+            await self._until_killed_enough([loading, *suffering], within_s=shape.give_up_s[0])
         finally:
             for task in suffering:
                 task.cancel()
             await asyncio.gather(*suffering, return_exceptions=True)
         say(f"{shape.name}: {self._kills} kills, {len(self._load.intents)} intents; settling")
         await platform.relent()
-        await self._crew.rest()
         await self._load.finish()
+        await self._crew.rest()
         return await self._until_settled(within_s=shape.give_up_s[1])
 
     async def _until_killed_enough(

@@ -6,6 +6,12 @@
     ├── BootFailed              one line for a person, then exit code 1
     ├── InvalidCommand          the arguments name nothing that can be acted on: dead letter
     ├── LeaseLost               somebody else works on it by now: stop, write nothing
+    ├── MediaFault              a picture or video cannot be had, or is none
+    │   ├── MediaUnreachable    its host does not answer, or says no: perhaps later
+    │   ├── MediaForbidden      its address leads where we never go
+    │   ├── MediaTooLarge       more bytes than anything of its kind may have
+    │   ├── MediaChanged        other bytes than those that were begun with
+    │   └── MediaUnreadable     its bytes are no picture or video that we can read
     └── PlatformError           a platform, or the road to it, said no
         ├── NotSent             no byte of the request left: retry later
         │   └── CircuitOpen     we do not ask for a while: too many calls failed; burns no attempt
@@ -39,6 +45,30 @@ class InvalidCommand(EngineError):
 
 class LeaseLost(EngineError):
     """The lease on what is being worked on ended; whoever holds it now goes on."""
+
+
+class MediaFault(EngineError):
+    """A picture or video cannot be had from its address, or is none."""
+
+
+class MediaUnreachable(MediaFault):
+    """Its host does not answer or refuses; the same address may work later."""
+
+
+class MediaForbidden(MediaFault):
+    """Its address is not a public one."""
+
+
+class MediaTooLarge(MediaFault):
+    """It has more bytes than are ever read of it."""
+
+
+class MediaChanged(MediaFault):
+    """What is at the address now are not the bytes that were begun with."""
+
+
+class MediaUnreadable(MediaFault):
+    """Its bytes are no picture or video that can be read."""
 
 
 class PlatformError(EngineError):
@@ -130,7 +160,22 @@ class AccountStopped(Refused):
 
 
 class InputInvalid(Refused):
-    """The post breaks a rule of the platform; it has to be changed."""
+    """The post breaks a rule of the platform; it has to be changed.
+
+    Args:
+        english: what to do, where the message says it in Korean.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        english: str = "",
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, evidence=evidence)
+        self.english = english or message
 
 
 class Unsupported(Refused):

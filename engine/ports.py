@@ -4,7 +4,7 @@ Adapters live beside each other in ``platforms/``, ``ai/`` and ``documents/`` an
 another; ``runtime.py`` chooses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -177,6 +177,61 @@ class InputProblem:
     korean: str
     english: str
     evidence: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHead:
+    """What a media host says of an address before anything is read from it."""
+
+    size_bytes: int | None
+    content_type: str
+    accepts_ranges: bool
+    version: str  # changes when the bytes do: ETag, Last-Modified and size together
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a picture or video is, as read off its own bytes.
+
+    Attributes:
+        kind: ``image`` or ``video``.
+        format: such as ``JPEG``, ``mp4`` or ``mov``.
+        size_bytes: of the whole file.
+        width: pixels, as shown: rotation is applied.
+        height: pixels, as shown.
+        codec: of the video, such as ``h264``; empty for pictures.
+        audio_codec: such as ``aac``; None without sound.
+        duration_s: None for pictures.
+        fps: frames a second; None for pictures.
+        sample_rate_hz: of the sound; None without.
+    """
+
+    kind: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    codec: str = ""
+    audio_codec: str | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    sample_rate_hz: int | None = None
+
+
+class MediaSource(Protocol):
+    """Other people's media, fetched from public addresses only. Methods raise ``MediaFault``."""
+
+    async def head(self, url: str) -> MediaHead:
+        """Size and type of what is at ``url``."""
+        ...
+
+    def stream(self, url: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``offset`` on, in pieces of at most 1 MiB."""
+        ...
+
+    async def facts(self, url: str) -> MediaFacts:
+        """What the picture or video at ``url`` is."""
+        ...
 
 
 class Parts(Protocol):

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine import brokers
 from engine.clock import SystemClock
 from engine.errors import BootFailed
+from engine.media.source import HttpMediaSource
 from engine.platforms.registry import open_platforms
 from engine.ports import PlatformClient
 from engine.services.burying import bury
@@ -29,6 +30,7 @@ from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
+from engine.services.validating import Validation
 from engine.settings import Settings
 from models.accounts import Platform
 from models.database import DatabaseNotReady, check_schema, open_database
@@ -54,6 +56,7 @@ class Runtime:
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    media: HttpMediaSource | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     finishing: list[asyncio.Task[None]] = field(default_factory=list)
@@ -103,15 +106,25 @@ class Runtime:
 
     def open_platforms(self) -> None:
         """Have a client for every platform; closed with the runtime."""
-        self.platforms = open_platforms(self.settings)
+        self.media = HttpMediaSource(allow_private=self.settings.media_allow_private)
+        self.platforms = open_platforms(self.settings, self.media)
+
+    def validation(self) -> Validation:
+        """What checks contents against the platforms' rules."""
+        if self.media is None:
+            raise RuntimeError("platforms are opened before anything is checked")
+        return Validation(platforms=self.platforms, media=self.media, vault=self.settings.vault())
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
         settings = self.settings
+        if self.media is None:
+            raise RuntimeError("platforms are opened before anything is published")
         publisher = Publisher(
             database=self.database,
             platforms=self.platforms,
             vault=settings.vault(),
+            media=self.media,
             clock=self.clock,
             owner=self.owner,
             rules=PublishingRules(
@@ -219,6 +232,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        if self.media is not None:
+            await self.media.close()
         await self.redis.aclose()
         await self.database.dispose()
 
@@ -236,6 +251,13 @@ async def open_critical(settings: Settings) -> Runtime:
         }
     )
     runtime.start_burying()
+    return runtime
+
+
+async def open_medium(settings: Settings) -> Runtime:
+    """A medium worker's runtime: it asks platforms, and publishes nothing."""
+    runtime = await Runtime.open(settings)
+    runtime.open_platforms()
     return runtime
 
 

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     metrics_port_low: int = Field(default=9194, ge=0, le=65535)
     metrics_port_scheduler: int = Field(default=9195, ge=0, le=65535)
 
+    # Media
+    media_allow_private: bool = Field(
+        default=False, description="also fetch media from loopback and private networks"
+    )
+
     # Publishing
     look_ahead_s: float = Field(default=600, gt=0, description="containers are made this early")
     look_ahead_video_s: float = Field(

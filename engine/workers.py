@@ -19,7 +19,7 @@ from engine.actors import all as actors
 from engine.errors import BootFailed
 from engine.logs import configure_logs
 from engine.metrics import MessageMetrics, serve_metrics
-from engine.runtime import Runtime, open_critical
+from engine.runtime import Runtime, open_critical, open_medium
 from engine.settings import Settings
 
 __all__ = ["actors", "critical", "high", "low", "medium"]
@@ -101,6 +101,8 @@ critical, high, medium, low = (
 )
 critical.add_middleware(MessageMetrics())
 critical.add_middleware(Resources("critical", open_critical))
-for _broker in (high, medium, low):
+medium.add_middleware(MessageMetrics())
+medium.add_middleware(Resources("medium", open_medium))
+for _broker in (high, low):
     _broker.add_middleware(MessageMetrics())
     _broker.add_middleware(Resources(_broker.tier, Runtime.open))

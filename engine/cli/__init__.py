@@ -19,6 +19,7 @@ from engine.cli import (
     sandbox,
     token,
     up,
+    validate,
 )
 from engine.cli.faults import Commands
 
@@ -37,6 +38,7 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(publish.publish)
 app.command()(attempts.attempts)
+app.command()(validate.validate)
 app.command()(reconcile.reconcile)
 app.command()(delete.delete)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")

@@ -56,11 +56,11 @@ async def _delete(
     database: "AsyncEngine", settings: "Settings", content_id: int, account_id: int
 ) -> str | None:
     """Nothing when it is deleted, else why not."""
+    from engine.cli.platforms import opened
     from engine.errors import PlatformError
-    from engine.platforms.registry import opened_platforms
     from engine.services.deleting import delete_post
 
-    async with opened_platforms(settings) as platforms:
+    async with opened(settings) as (platforms, _):
         try:
             await delete_post(
                 database,

@@ -86,11 +86,11 @@ def _chosen(in_doubt: "list[Post]", account: int | None) -> int:
 
 
 async def _decide(database: "AsyncEngine", settings: "Settings", decision: "Decision") -> None:
+    from engine.cli.platforms import opened
     from engine.errors import InvalidCommand, PlatformError
-    from engine.platforms.registry import opened_platforms
     from engine.services.resolving import resolve
 
-    async with opened_platforms(settings) as platforms:
+    async with opened(settings) as (platforms, _):
         try:
             await resolve(database, decision, platforms=platforms, vault=settings.vault())
         except InvalidCommand as error:

@@ -1,16 +1,20 @@
 """Which adapter speaks for which platform."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from engine.platforms.instagram import InstagramClient
-from engine.ports import PlatformClient
+from engine.ports import MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
 
 
-def open_platforms(settings: Settings) -> Mapping[Platform, PlatformClient]:
-    """One client per platform that can be published to; the caller closes them."""
+def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, PlatformClient]:
+    """One client per platform that can be published to; the caller closes them.
+
+    Args:
+        settings: where the platforms are, and how long a call may take.
+        media: where the bytes come from that a platform is sent.
+    """
     secret = settings.meta_app_secret
     return {
         Platform.INSTAGRAM: InstagramClient(
@@ -19,14 +23,3 @@ def open_platforms(settings: Settings) -> Mapping[Platform, PlatformClient]:
             app_secret=None if secret is None else secret.get_secret_value(),
         ),
     }
-
-
-@asynccontextmanager
-async def opened_platforms(settings: Settings) -> AsyncIterator[Mapping[Platform, PlatformClient]]:
-    """The clients for the length of a block."""
-    platforms = open_platforms(settings)
-    try:
-        yield platforms
-    finally:
-        for platform in platforms.values():
-            await platform.close()

@@ -1,9 +1,7 @@
 """Makes a post ready ahead of its time: checks it, has the platform prepare it, invisibly."""
 
 import asyncio
-import hashlib
 import json
-import unicodedata
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -12,23 +10,30 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import InputInvalid, LeaseLost, NotReady, PlatformError, RetryLater
+from engine.errors import (
+    InputInvalid,
+    LeaseLost,
+    MediaUnreachable,
+    NotReady,
+    PlatformError,
+    RetryLater,
+)
 from engine.ports import (
     AccountAccess,
     Clock,
     Container,
     ContainerState,
     KindTraits,
-    Media,
+    MediaSource,
     PlatformClient,
     Post,
-    UserTag,
 )
 from engine.services.claiming import Claim
 from engine.services.ending import fail, refuse
 from engine.services.ledger import move
-from models.accounts import AccountStatus, Platform, TokenUnreadable, TokenVault
-from models.contents import PostFormat
+from engine.services.posts import payload_hash, post_of
+from engine.services.validating import problems_in
+from models.accounts import AccountStatus, TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 
 log = structlog.get_logger(__name__)
@@ -36,96 +41,6 @@ log = structlog.get_logger(__name__)
 EXPIRY_MARGIN = timedelta(minutes=10)
 READY_WITHIN_S = 300.0  # the platforms' advice: look for at most five minutes
 ACCOUNT_RECHECK = timedelta(seconds=60)
-
-
-def post_of(claimed: Claim) -> Post:
-    """The content as the claimed post's platform gets it.
-
-    Raises:
-        InputInvalid: ``media`` or ``options`` are not what ``models.contents`` describes.
-    """
-    return post_from(
-        claimed.platform,
-        title=claimed.title,
-        body=claimed.body,
-        media=claimed.media,
-        format_=claimed.format,
-        options=claimed.options,
-    )
-
-
-def post_from(
-    platform: Platform,
-    *,
-    title: str,
-    body: str,
-    media: list[dict[str, Any]],
-    format_: PostFormat,
-    options: dict[str, Any],
-) -> Post:
-    """A content's columns as one platform gets them.
-
-    Raises:
-        InputInvalid: ``media`` or ``options`` are not what ``models.contents`` describes.
-    """
-    own = options.get(platform.value, {})
-    link = options.get("link")
-    if not isinstance(own, dict) or not (link is None or isinstance(link, str)):
-        raise InputInvalid("게시 옵션의 형식이 맞지 않습니다.", code="options_malformed")
-    return Post(
-        text=unicodedata.normalize("NFC", body),
-        media=tuple(_media_of(number, item) for number, item in enumerate(media, start=1)),
-        title=unicodedata.normalize("NFC", title),
-        format=format_,
-        link=link,
-        options=own,
-    )
-
-
-def _media_of(number: int, item: Any) -> Media:
-    if not isinstance(item, dict) or not isinstance(item.get("url"), str):
-        raise InputInvalid(f"{number}번째 미디어에 주소(url)가 없습니다.", code="media_without_url")
-    try:
-        return Media(
-            url=item["url"],
-            kind=_text(item.get("kind", "image")),
-            alt_text=item.get("alt_text"),
-            user_tags=tuple(
-                UserTag(_text(tag["username"]), float(tag["x"]), float(tag["y"]))
-                for tag in item.get("user_tags") or ()
-            ),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputInvalid(
-            f"{number}번째 미디어의 종류(kind)나 사람 태그(user_tags)를 읽을 수 없습니다.",
-            code="media_malformed",
-        ) from None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def payload_hash(kind: str, post: Post) -> str:
-    """What was prepared, in 64 hexadecimal digits."""
-    canonical = json.dumps(
-        [
-            kind,
-            post.text,
-            post.title,
-            post.link,
-            [
-                [m.kind, m.url, m.alt_text, [[t.username, t.x, t.y] for t in m.user_tags]]
-                for m in post.media
-            ],
-            post.options,
-        ],
-        ensure_ascii=False,
-        sort_keys=True,
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def open_access(claimed: Claim, vault: TokenVault) -> AccountAccess | None:
@@ -183,6 +98,7 @@ class Preparation:
         *,
         database: AsyncEngine,
         vault: TokenVault,
+        media: MediaSource,
         clock: Clock,
         random: Random,
         retry_base_s: float,
@@ -191,6 +107,7 @@ class Preparation:
     ) -> None:
         self._database = database
         self._vault = vault
+        self._media = media
         self._clock = clock
         self._random = random
         self._retry_base_s = retry_base_s
@@ -254,6 +171,7 @@ class Preparation:
             if not self._is_current(claimed, digest):
                 await self._begin_anew(claimed, platform, access, digest, traits)
             if claimed.container_id is None:
+                await self._check_media(claimed, platform, post)
                 container_id = await platform.prepare(
                     access, post, RowParts(self._database, claimed)
                 )
@@ -280,6 +198,31 @@ class Preparation:
             )
             return False
         return await self._mark_staged(claimed)
+
+    async def _check_media(self, claimed: Claim, platform: PlatformClient, post: Post) -> None:
+        """Find what the platform would refuse, before it is asked.
+
+        Raises:
+            InputInvalid: with every problem in one text.
+            RetryLater: a medium's host does not answer now.
+        """
+        try:
+            problems = await problems_in(
+                claimed.platform,
+                platform,
+                post,
+                media=self._media,
+                scopes=claimed.scopes,
+                first_comment=claimed.first_comment,
+            )
+        except MediaUnreachable as fault:
+            raise RetryLater(str(fault), code="media_unreachable") from fault
+        if problems:
+            raise InputInvalid(
+                " ".join(problem.korean for problem in problems),
+                code="input_invalid",
+                evidence={"problems": [problem.english for problem in problems]},
+            )
 
     def _is_current(self, claimed: Claim, digest: str) -> bool:
         """Whether what was prepared so far is of this very post, and will last."""

@@ -31,12 +31,13 @@ from engine.errors import (
     Throttled,
 )
 from engine.metrics import LATENESS, POSTS
-from engine.ports import AccountAccess, Clock, Container, PlatformClient
+from engine.ports import AccountAccess, Clock, Container, MediaSource, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
 from engine.services.ending import refuse
 from engine.services.ledger import Ledger, Receipt, close_attempt, move
-from engine.services.preparing import Preparation, post_of
+from engine.services.posts import post_of
+from engine.services.preparing import Preparation
 from engine.services.reconciling import Reconciliation
 from models.accounts import Platform, TokenVault
 from models.publishing import PublishingStatus
@@ -98,6 +99,7 @@ class Publisher:
         database: PostgreSQL.
         platforms: the client of each platform that this installation can publish to.
         vault: opens the accounts' tokens.
+        media: where pictures and videos are looked at before they are sent.
         clock: the wall clock that due times are compared with.
         owner: this process's name in leases; unique per process.
         rules: waits and limits.
@@ -110,6 +112,7 @@ class Publisher:
         database: AsyncEngine,
         platforms: Mapping[Platform, PlatformClient],
         vault: TokenVault,
+        media: MediaSource,
         clock: Clock,
         owner: str,
         rules: PublishingRules,
@@ -126,6 +129,7 @@ class Publisher:
         self._preparation = Preparation(
             database=database,
             vault=vault,
+            media=media,
             clock=clock,
             random=random,
             retry_base_s=rules.retry_base_s,

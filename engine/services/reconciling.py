@@ -32,7 +32,8 @@ from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
 from engine.services.claiming import Claim
 from engine.services.ending import ask_person, fail
 from engine.services.ledger import Ledger, Receipt, move, note_look
-from engine.services.preparing import open_access, post_of
+from engine.services.posts import post_of
+from engine.services.preparing import open_access
 from models.accounts import TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 

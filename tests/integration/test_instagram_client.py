@@ -18,6 +18,7 @@ from engine.errors import (
     RetryLater,
     Throttled,
 )
+from engine.media.source import HttpMediaSource
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.registry import open_platforms
 from engine.ports import AccountAccess, Container, ContainerState, Media, Post
@@ -346,6 +347,6 @@ async def test_registry_opens_a_client_from_the_settings(sandbox):
         }
     )
     sandbox.switch(app_secret="geheim", fetch_media=False)
-    client = open_platforms(settings)[Platform.INSTAGRAM]
+    client = open_platforms(settings, HttpMediaSource())[Platform.INSTAGRAM]
     await prepared(client, ACCESS, post(sandbox))
     await client.close()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.clock import SystemClock
+from engine.media.source import HttpMediaSource
 from engine.platforms.instagram import InstagramClient
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.scanning import scan
@@ -37,6 +38,7 @@ class Stage:
     def __init__(self, database: AsyncEngine, sandbox: RunningSandbox) -> None:
         self.database = database
         self.sandbox = sandbox
+        self.media = HttpMediaSource(allow_private=True)
         self.make = Factory(database, picture=sandbox.picture())
 
     @asynccontextmanager
@@ -47,6 +49,7 @@ class Stage:
             database=self.database,
             platforms={Platform.INSTAGRAM: client},
             vault=VAULT,
+            media=self.media,
             clock=SystemClock(),
             owner=f"test-{id(client)}",
             rules=replace(QUICK, **rules),
@@ -106,5 +109,7 @@ class Stage:
 @pytest.fixture
 async def stage(database_url: str, sandbox: RunningSandbox) -> AsyncIterator[Stage]:
     database = open_database(database_url)
-    yield Stage(database, sandbox)
+    stage = Stage(database, sandbox)
+    yield stage
+    await stage.media.close()
     await database.dispose()

@@ -62,7 +62,7 @@ def main() -> int:
     folder.chmod(0o755)
     began = time.monotonic()
     try:
-        chaos, calm = asyncio.run(_run(given, seed, scale, folder))
+        chaos, calm = asyncio.run(_run_both(given, seed, scale, folder))
     except KeyboardInterrupt:
         say(f"stopped; what it wrote is in {folder}")
         return 130
@@ -103,11 +103,11 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         say(f"what the processes wrote is in {folder}")
-    print(json.dumps(figures, separators=(",", ":")), flush=True)
+    sys.stdout.write(json.dumps(figures, separators=(",", ":")) + "\n")
     return 0 if is_good else 1
 
 
-async def _run(
+async def _run_both(
     given: argparse.Namespace, seed: int, scale: float, folder: Path
 ) -> tuple[Outcome, Outcome | None]:
     def place(name: str) -> Path:
@@ -115,6 +115,7 @@ async def _run(
         here.mkdir(mode=0o755)
         return here
 
+    kinds = [kind for kind in KINDS if kind.fits(given.only)]
     chaos = Run(
         Shape(
             name="scaled",
@@ -124,12 +125,13 @@ async def _run(
             in_flight=given.in_flight,
             lead_s=(0.1, 2.0),
             with_mishaps=True,
+            republish=given.republish,
             is_forked=True,
             outbox_overdue_s=3.0,
             beat_s=0.4,
             give_up_s=(60.0 + given.kills * 3.0, 60.0 + 1500 * scale),
         ),
-        KINDS,
+        kinds,
         seed,
         place("scaled"),
     )
@@ -148,12 +150,16 @@ async def _run(
             new_account_each=True,
             give_up_s=(120.0 + given.recovery_kills * 15.0, 300.0),
         ),
-        KINDS,
+        kinds,
         seed,
         place("production"),
     )
-    outcomes = await asyncio.gather(chaos.run(), calm.run())
-    return outcomes[0], outcomes[1]
+    try:
+        async with asyncio.TaskGroup() as both:
+            chaos_run, calm_run = (both.create_task(run.run()) for run in (chaos, calm))
+    except BaseExceptionGroup as errors:  # the first one has ended the other run
+        raise errors.exceptions[0] from None
+    return chaos_run.result(), calm_run.result()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,6 +180,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=5, help="at once (default: 5)")
     parser.add_argument("--in-flight", type=int, default=300, help="open intents (default: 300)")
     parser.add_argument("--time-scale", type=float, help="default: 0.02 up to 60 kills, then 0.04")
+    parser.add_argument(
+        "--only", metavar="WORD", help="a platform or kind, such as threads or youtube/short"
+    )
+    parser.add_argument(
+        "--republish",
+        choices=("error", "same", "double"),
+        default="error",
+        help="what the platform makes of a second publish of one container (default: error)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep logs and databases")
     return parser
 

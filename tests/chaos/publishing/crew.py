@@ -10,11 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cli.servers import tethered
-from tests.chaos.publishing.plans import Plan, Strike
+from tests.chaos.publishing.plans import Action, Plan, Strike
 from tests.chaos.publishing.servers import ROOT, end, start
 
 ARGUMENTS = (
@@ -23,6 +22,28 @@ ARGUMENTS = (
     *("--worker-fork-timeout", "500"),
 )
 LOOK_S = 0.02
+
+
+class Process:
+    """A process by its descriptor: an id may be a stranger's by the time that it is used."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send it; False when it is gone."""
+        try:
+            signal.pidfd_send_signal(self._descriptor, number)
+        except (ProcessLookupError, OSError):
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Close the descriptor. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class Command:
@@ -41,22 +62,27 @@ class Command:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def end(self) -> None:
         end(self._process, signal.SIGKILL)
 
 
-@dataclass(slots=True)
 class Forked:
-    """A worker command line of the nursery's."""
+    """A worker command line of the nursery's, which reaps it."""
 
-    pid: int
-    is_alive: bool = True
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.is_alive = True
+        self._process = Process(pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.signal(number)
 
     def end(self) -> None:
-        """The nursery reaps it."""
-        if self.is_alive:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._process.signal(signal.SIGKILL)
+        self._process.forget()
 
 
 class Nursery:
@@ -76,6 +102,7 @@ class Nursery:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log,
+            start_new_session=True,
         )
         self._hearing = asyncio.create_task(self._hear())
 
@@ -135,10 +162,24 @@ class Worker:
     def is_alive(self) -> bool:
         return self._command.is_alive
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process that works, the master's child; None when there is none."""
+    def process(self) -> Process | None:
+        """The process that works, the master's child; None when there is none. To be forgotten."""
+        pid = self._child()
+        if pid is None:
+            return None
+        try:
+            process = Process(pid)
+        except ProcessLookupError:
+            return None
+        if self._child() == pid:  # it was not replaced before the descriptor was open
+            return process
+        process.forget()
+        return None
+
+    def _child(self) -> int | None:
         master = self._command.pid
+        if not self.is_alive:
+            return None
         with suppress(OSError, ValueError, IndexError):
             child = Path(f"/proc/{master}/task/{master}/children").read_text().split()[0]
             state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
@@ -152,14 +193,10 @@ class Worker:
     def terminate(self) -> None:
         """As a deploy does."""
         if self.is_alive:
-            with suppress(ProcessLookupError):
-                os.kill(self._command.pid, signal.SIGTERM)
+            self._command.signal(signal.SIGTERM)
 
     def end(self) -> None:
-        """At once, and its worker with it."""
-        if (pid := self.pid) is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        """At once; its worker goes with it."""
         self._command.end()
 
 
@@ -172,6 +209,7 @@ class Crew:
         size: how many work at once.
         next_plan: gives the plan of the next worker.
         lease_s: how long a frozen worker stays frozen, at least.
+        on_strike: hears of each misfortune of a worker.
         is_forked: workers come from the nursery, which costs a tenth of a command.
     """
 
@@ -184,7 +222,9 @@ class Crew:
         next_plan: Callable[[], Plan],
         lease_s: float,
         is_forked: bool,
+        on_strike: Callable[[Strike], None],
     ) -> None:
+        self._on_strike = on_strike
         self._nursery = Nursery(folder) if is_forked else None
         self._folder = folder
         self._strikes_file = folder / "strikes"
@@ -197,7 +237,7 @@ class Crew:
         self._read_to = 0
         self._warm: asyncio.Queue[Worker] = asyncio.Queue()
         self._everyone: list[Worker] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self._thaws: set[asyncio.Task[None]] = set()
         self._schedulers: list[subprocess.Popen[bytes]] = []
         self.working: dict[int, Worker] = {}
@@ -213,8 +253,8 @@ class Crew:
         for _ in range(2 * self._size):
             await self._warm_up_one()
         for slot in range(self._size):
-            self._tasks.append(asyncio.create_task(self._man(slot)))
-        self._tasks.append(asyncio.create_task(self._read_strikes()))
+            self.tasks.append(asyncio.create_task(self._man(slot)))
+        self.tasks.append(asyncio.create_task(self._read_strikes()))
 
     def kill_scheduler(self, number: int) -> None:
         """With -9; another one takes its place at once."""
@@ -223,18 +263,17 @@ class Crew:
 
     def kill(self, worker: Worker) -> None:
         """SIGKILL to a worker at no particular point."""
-        if (pid := worker.pid) is None:
-            return
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            self.strikes.append(Strike(0, "kill", "anywhere", time.time(), pid, [], None, None))
+        if (process := worker.process()) is not None:
+            if process.signal(signal.SIGKILL):
+                strike = Strike(0, "kill", "anywhere", time.time(), process.pid, [], None, None)
+                self.strikes.append(strike)
+            process.forget()
 
     def freeze(self, worker: Worker) -> None:
         """SIGSTOP until its lease is over."""
-        if (pid := worker.pid) is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-            self._thaw_later(pid)
+        if (process := worker.process()) is not None:
+            process.signal(signal.SIGSTOP)
+            self._thaw_later(process)
 
     async def rest(self) -> None:
         """Let everybody finish, and be followed by workers without a misfortune."""
@@ -243,9 +282,9 @@ class Crew:
             worker.terminate()
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        for task in (*self.tasks, *self._thaws):
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._thaws, return_exceptions=True)
+        await asyncio.gather(*self.tasks, *self._thaws, return_exceptions=True)
         for worker in self._everyone:
             worker.end()
         if self._nursery is not None:
@@ -281,6 +320,7 @@ class Crew:
             self.working[slot] = worker
             await self._warm_up_one()
             await worker.until_dead()
+            worker.end()
             self._everyone.remove(worker)
 
     async def _read_strikes(self) -> None:
@@ -293,16 +333,28 @@ class Crew:
             for line in lines:
                 strike = Strike.from_json(line)
                 self.strikes.append(strike)
-                if strike.action == "freeze":
-                    self._thaw_later(strike.pid)
+                self._on_strike(strike)
+                if strike.action == Action.FREEZE:
+                    self._thaw_frozen(strike.pid)
 
-    def _thaw_later(self, pid: int) -> None:
+    def _thaw_frozen(self, pid: int) -> None:
+        """One that has stopped itself."""
+        for worker in self.working.values():
+            process = worker.process()
+            if process is None:
+                continue
+            if process.pid == pid:
+                self._thaw_later(process)
+                return
+            process.forget()
+
+    def _thaw_later(self, process: Process) -> None:
         async def thaw() -> None:
             try:
                 await asyncio.sleep(self._lease_s * 1.4)
             finally:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+                process.signal(signal.SIGCONT)
+                process.forget()
 
         task = asyncio.create_task(thaw())
         self._thaws.add(task)

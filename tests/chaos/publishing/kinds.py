@@ -26,6 +26,10 @@ class Kind:
     media: tuple[str, ...]
     shows: str | None = "caption"
 
+    def fits(self, wanted: str | None) -> bool:
+        """Whether ``threads``, ``reel`` or ``youtube/short`` means this one; None means all."""
+        return wanted in (None, self.platform, self.name, f"{self.platform}/{self.name}")
+
     def media_at(self, sandbox_url: str, number: int) -> list[dict[str, Any]]:
         """The content's media, small, from the sandbox."""
         where = f"{sandbox_url}/sandbox/media/320x320"

@@ -71,7 +71,7 @@ class Plans:
         self._number += 1
         return Plan(number=self._number, **self._common)
 
-    def next(self, servers: Servers) -> Plan:
+    def next(self) -> Plan:
         """The next one in turn."""
         self._number += 1
         dice = self._dice
@@ -86,11 +86,7 @@ class Plans:
         }
         if self._with_lesser:
             if self._number % LESSER_EVERY == 0:
-                values["before"] = action, _ = next(self._lesser)
-                values["server"] = {
-                    Action.KILL_VALKEY: servers.valkey.pid,
-                    Action.KILL_POSTGRES: servers.postgres.pid,
-                }.get(action)
+                values["before"] = next(self._lesser)
                 values["clock_step_s"] = dice.uniform(-self._step_s, self._step_s)
             if dice.random() < 0.2:
                 values["clock_off_s"] = dice.uniform(-self._step_s, self._step_s)

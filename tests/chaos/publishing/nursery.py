@@ -4,8 +4,8 @@ A worker's second of imports would be most of what a thousand kills cost. This p
 once; each command line is then a fork that goes through ``dramatiq.cli.main`` as ``dramatiq`` does,
 master and worker process and all. It holds no thread, no loop and no connection.
 
-It reads one JSON object a line, ``{"arguments", "environment", "log"}``, and answers ``started PID``
-in the same order, and ``ended PID`` when one is gone. When its own input ends it kills what is left.
+It reads one JSON object a line, ``{"arguments", "environment", "log"}``, and answers ``started
+PID`` in the same order; ``ended PID`` when one is gone. When its input ends it kills what is left.
 """
 
 import contextlib
@@ -79,7 +79,7 @@ def fork(wanted: dict[str, Any], *ours: int) -> int:
         code = dramatiq.cli.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # it must not go on as a second nursery
+    except BaseException:  # noqa: BLE001  # it must not go on as a second nursery
         sys.excepthook(*sys.exc_info())
         code = 1
     sys.stderr.flush()

@@ -31,7 +31,7 @@ class Action(StrEnum):
     FREEZE = "freeze"  # SIGSTOP until its lease is over
     TERMINATE = "terminate"  # SIGTERM to its master, as a deploy does
     STEP_CLOCK = "step_clock"  # its wall clock jumps
-    KILL_VALKEY = "kill_valkey"
+    KILL_VALKEY = "kill_valkey"  # by the runner, while the worker holds its breath
     KILL_POSTGRES = "kill_postgres"
 
 
@@ -52,7 +52,6 @@ class Plan:
         delay_s: between the request's departure and the misfortune.
         clock_off_s: how far this worker's wall clock is off from the start.
         clock_step_s: how far it jumps, for that action.
-        server: process id that the action kills.
         actor_fails_every: each nth command raises an error after it has done its work.
         beat_s: between two heartbeats of the broker; None leaves its own figures.
         actor_backoff_ms: before a message is tried again; None leaves the actor's own.
@@ -70,7 +69,6 @@ class Plan:
     delay_s: float = 0.0
     clock_off_s: float = 0.0
     clock_step_s: float = 0.0
-    server: int | None = None
     actor_fails_every: int = 0
     beat_s: float | None = None
     actor_backoff_ms: int | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ from tests.chaos.publishing.crew import Crew
 from tests.chaos.publishing.intents import Load
 from tests.chaos.publishing.kinds import Kind
 from tests.chaos.publishing.misfortunes import Mishaps, Plans, Platform
-from tests.chaos.publishing.plans import Plan
+from tests.chaos.publishing.plans import Action, Plan, Strike
 from tests.chaos.publishing.servers import Servers
 
 SAY_EVERY_S = 5.0
@@ -77,6 +78,7 @@ class Shape:
         with_mishaps: platform, servers and clocks misbehave too.
         is_forked: workers come from the nursery.
         new_account_each: no account is used twice.
+        republish: what the sandbox makes of a second publish of one container.
         outbox_overdue_s: a message unconsumed for so long is relayed again.
         beat_s: the broker's heartbeat; None leaves its own.
         give_up_s: longest for the misfortunes; then for the peace after them.
@@ -91,6 +93,7 @@ class Shape:
     with_mishaps: bool
     is_forked: bool
     new_account_each: bool = False
+    republish: str = "error"
     outbox_overdue_s: float = 120.0
     beat_s: float | None = None
     give_up_s: tuple[float, float] = (300.0, 300.0)
@@ -152,7 +155,13 @@ class Run:
             await self._servers.start()
             await self._load.prepare()
             await self._servers.sandbox.ask(
-                "POST", "/sandbox/switches", {"answer_ms": 20, "publish_quota": 1_000_000}
+                "POST",
+                "/sandbox/switches",
+                {
+                    "answer_ms": 20,
+                    "publish_quota": 1_000_000,
+                    "republish": self._shape.republish,
+                },
             )
             self._crew = Crew(
                 self._folder,
@@ -161,6 +170,7 @@ class Run:
                 next_plan=self._next_plan,
                 lease_s=self._shape.waits.lease_s,
                 is_forked=self._shape.is_forked,
+                on_strike=self._on_strike,
             )
             try:
                 await self._crew.start()
@@ -175,10 +185,17 @@ class Run:
     def _kills(self) -> int:
         return sum(1 for strike in self._crew.strikes if strike.action == "kill")
 
+    def _on_strike(self, strike: Strike) -> None:
+        match strike.action:
+            case Action.KILL_VALKEY:
+                self._servers.valkey.kill(signal.SIGKILL)
+            case Action.KILL_POSTGRES:
+                self._servers.postgres.kill(signal.SIGQUIT)  # "immediate": then it recovers
+
     def _next_plan(self) -> Plan:
         if self._crew.is_resting:
             return self._plans.harmless()
-        return self._plans.next(self._servers)
+        return self._plans.next()
 
     def _environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("SNS_")}
@@ -210,14 +227,15 @@ class Run:
             answer_late_s=waits.publish_timeout_s * 1.3,
             arrive_late_s=waits.doubt_wait_s * 0.5,
         )
-        loading, suffering = self._load.start(), []
+        # Those that only end by a fault of the run itself; then it must not go on.
+        loading, suffering = [self._load.start(), *self._servers.keepers, *self._crew.tasks], []
         if shape.with_mishaps:
             suffering = [
                 asyncio.create_task(mishaps.run(every_s=(0.7, 2.5))),
                 asyncio.create_task(platform.run()),
             ]
         try:
-            await self._until_killed_enough([loading, *suffering], within_s=shape.give_up_s[0])
+            await self._until_killed_enough([*loading, *suffering], within_s=shape.give_up_s[0])
         finally:
             for task in suffering:
                 task.cancel()

@@ -8,8 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +23,7 @@ from models.migrations import upgrade
 ROOT = Path(__file__).parents[3]
 DATABASE = "sns"
 READY_S = 30.0
+MIGRATING = threading.Lock()  # Alembic keeps what it works on in its module
 
 # The machine does not lose power here, so nothing needs to reach the disk. Commits still wait for
 # their log to be with the kernel (synchronous_commit): a killed server must not lose one.
@@ -53,10 +54,15 @@ CREATE TRIGGER chaos_step_taken AFTER UPDATE OF status ON publishing_logs
 
 
 def start(command: Sequence[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """A process of ours, writing to ``log``."""
+    """A process of ours, writing to ``log``; in a session of its own, so Ctrl-C is ours alone."""
     with log.open("ab") as output:
         return subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, **options
+            command,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **options,
         )
 
 
@@ -71,6 +77,11 @@ def end(process: subprocess.Popen[bytes], number: signal.Signals, *, within_s: f
         process.wait()
 
 
+def _migrate(url: str) -> None:
+    with MIGRATING:
+        upgrade(url)
+
+
 class Server:
     """PostgreSQL or Valkey, started again by :meth:`keep` whenever somebody has killed it."""
 
@@ -83,16 +94,14 @@ class Server:
         self.deaths = 0
         self.is_up = asyncio.Event()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     async def until_ready(self) -> None:
-        """Wait for it to answer."""
+        """Wait for it to answer, or to have died once more."""
         async with asyncio.timeout(READY_S):
-            while not await asyncio.to_thread(self._server.is_ready):
+            while self._process.poll() is None:
+                if await asyncio.to_thread(self._server.is_ready):
+                    self.is_up.set()
+                    return
                 await asyncio.sleep(0.03)
-        self.is_up.set()
 
     async def keep(self, dice: Random) -> None:
         """Start it again a moment after each death, until cancelled."""
@@ -107,8 +116,7 @@ class Server:
 
     def kill(self, number: signal.Signals) -> None:
         """Without a good-bye."""
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        self._process.send_signal(number)  # Popen sends nothing to one that it has reaped
 
     def stop(self, number: signal.Signals) -> None:
         end(self._process, number)
@@ -162,7 +170,7 @@ class Servers:
     def __init__(self, folder: Path, dice: Random) -> None:
         self._folder = folder
         self._dice = dice
-        self._keepers: list[asyncio.Task[None]] = []
+        self.keepers: list[asyncio.Task[None]] = []
         self._started: list[tuple[Server, signal.Signals]] = []
         self.sandbox: Sandbox
 
@@ -184,7 +192,7 @@ class Servers:
         await self.valkey.until_ready()
         await asyncio.to_thread(cluster.ensure_database, DATABASE)
         self.database_url = cluster.url(DATABASE)
-        await asyncio.to_thread(upgrade, self.database_url)
+        await asyncio.to_thread(_migrate, self.database_url)
         self.redis_url = valkey.url()
         self.pool = await asyncpg.create_pool(
             host=str(cluster.sockets),
@@ -198,7 +206,7 @@ class Servers:
         await self.pool.execute(STEPS)
         await self.sandbox.until_ready()
         for server in (self.postgres, self.valkey):
-            self._keepers.append(asyncio.create_task(server.keep(self._dice)))
+            self.keepers.append(asyncio.create_task(server.keep(self._dice)))
 
     async def ask(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """One statement that may be repeated; through restarts of the database."""
@@ -212,9 +220,9 @@ class Servers:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        for keeper in self._keepers:
+        for keeper in self.keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*self.keepers, return_exceptions=True)
         if hasattr(self, "pool"):
             self.pool.terminate()
         for server, number in self._started:

@@ -212,6 +212,7 @@ class Run:
             "SNS_THREADS_BASE_URL": f"{url}/v1.0",
             "SNS_YOUTUBE_BASE_URL": f"{url}/youtube/v3",
             "SNS_YOUTUBE_UPLOAD_URL": f"{url}/upload/youtube/v3",
+            "SNS_MEDIA_ALLOW_PRIVATE": "True",
             "SNS_METRICS_PORT_CRITICAL": "0",
             "SNS_METRICS_PORT_SCHEDULER": "0",
             "SNS_OUTBOX_OVERDUE_S": str(self._shape.outbox_overdue_s),

@@ -306,8 +306,8 @@ def put_in_place() -> None:
     Connection.exchange = exchange  # type: ignore[method-assign]
     PriorityConsumer.ack = ack  # type: ignore[method-assign]
     Runtime.open = classmethod(open_with_clock)  # type: ignore[assignment, method-assign]
-    runtime.open_platforms = lambda settings: {
-        name: around(client) for name, client in open_platforms(settings).items()
+    runtime.open_platforms = lambda *given: {
+        name: around(client) for name, client in open_platforms(*given).items()
     }
     scanning.publish_now = publish_then_fail
     if fate.plan.beat_s is not None:

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.control import Control
-from engine.sandbox.graph import VERSION, GraphSurface
+from engine.sandbox.facebook import Facebook
+from engine.sandbox.graph import VERSION, GraphRequest, GraphSurface
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.instructions import BadInstruction
@@ -20,6 +21,8 @@ from engine.sandbox.media import MediaChecker
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
 from engine.sandbox.switches import Switches
+from engine.sandbox.threads import Threads
+from engine.sandbox.uploads import DOOR
 
 
 class Sandbox:
@@ -36,8 +39,21 @@ class Sandbox:
         self._world = World(switches)
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
+        instagram, facebook = Instagram(self._checker).route, Facebook(self._checker).route
+        threads = Threads(self._checker).route
         self._graph = GraphSurface(
-            lambda: self._world, Instagram(self._checker).route, self._registry
+            lambda: self._world,
+            # Threads has a host and a version of its own; Instagram lives on two hosts, and on
+            # Facebook's it is asked after the Page.
+            [
+                lambda request, *asked: threads(request, *asked) if _is_threads(request) else None,
+                lambda request, *asked: None if _is_threads(request) else facebook(request, *asked),
+                lambda request, *asked: (
+                    None if _is_threads(request) else instagram(request, *asked)
+                ),
+            ],
+            DOOR,
+            self._registry,
         )
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
@@ -45,6 +61,8 @@ class Sandbox:
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
                 Route("/p/{shortcode}/", self._page),
+                Route("/posts/{id}/", self._page),
+                Route("/reel/{id}/", self._page),
                 *control.routes(),
             ],
             exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
@@ -53,7 +71,7 @@ class Sandbox:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and end of the server's life."""
-        if scope["type"] == "http" and VERSION.match(scope["path"].split("/", 2)[1]):
+        if scope["type"] == "http" and _is_graph(scope["path"].split("/", 2)[1]):
             await self._graph(scope, receive, send)
         else:
             await self._site(scope, receive, send)
@@ -74,6 +92,14 @@ class Sandbox:
 
     async def _page(self, request: Request) -> Response:
         return post_page(request, self._world)
+
+
+def _is_graph(first: str) -> bool:
+    return VERSION.match(first) is not None or first in DOOR.prefixes
+
+
+def _is_threads(request: GraphRequest) -> bool:
+    return request.version == "v1.0"
 
 
 def _unknown_path(request: Request, error: Exception) -> Response:

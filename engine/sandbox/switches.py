@@ -25,6 +25,11 @@ class Switches:
         app_usage_percent: what ``X-App-Usage`` reports.
         app_secret: when set, ``appsecret_proof`` is demanded beside every token.
         flicker_every: every nth read of a container or post says 100/33; 0 is never.
+        threads_quota: posts of one Threads account in a rolling day, at most 250.
+        throttle: this Graph error code answers every call; 0 is none.
+        refuse_duplicates: a Page's repeated message is refused with 506.
+        unreachable_links: links in posts cannot be read: 1609005.
+        null_batch_item: this item of every batch times out and is null; None is none.
         sparse_pages: lists put an empty page with ``next`` between full ones.
     """
 
@@ -42,6 +47,11 @@ class Switches:
     app_usage_percent: int = 0
     app_secret: str | None = None
     flicker_every: int = 0
+    threads_quota: int = 250
+    throttle: int = 0
+    refuse_duplicates: bool = False
+    unreachable_links: bool = False
+    null_batch_item: int | None = None
     sparse_pages: bool = False
 
     def changed(self, wanted: dict[str, Any]) -> Self:

@@ -161,6 +161,9 @@ class Run:
                     "answer_ms": 20,
                     "publish_quota": 1_000_000,
                     "republish": self._shape.republish,
+                    # Reads deny what exists, and lists have holes, as on the real ones.
+                    "flicker_every": 13 if self._shape.with_mishaps else 0,
+                    "sparse_pages": self._shape.with_mishaps,
                 },
             )
             self._crew = Crew(

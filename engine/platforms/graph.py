@@ -6,20 +6,24 @@ says what to call; this client says what came of it.
 Source: https://developers.facebook.com/docs/graph-api/overview, read 2026-11-23.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.errors import ContainerGone, OutcomeUnknown, PlatformError, RetryLater
+from engine.errors import ContainerGone, NotReady, OutcomeUnknown, PlatformError, RetryLater
 from engine.platforms.connection import Answer
 from engine.platforms.meta_errors import refusal
 from engine.platforms.transport import READ_TIMEOUT_S, Transport
-from engine.ports import AccountAccess
+from engine.ports import AccountAccess, ContainerReading, ContainerState, LiveComment
 
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 5.0
+READY_WITHIN_S: Final = 300.0  # the platforms' advice: look for at most five minutes
 PAGE_SIZE: Final = 100  # the platform's largest
 PAGE_LIMIT: Final = 50  # 5,000 posts since an attempt is no list to match against any more
 
@@ -135,6 +139,17 @@ class GraphClient:
             wanted["after"] = cursor
         raise unreadable("a list that does not end")
 
+    async def link_of(self, access: AccountAccess, post_id: str, name: str) -> str | None:
+        """A post's public link; None when the platform shows none, or no such post."""
+        try:
+            value = await self.get(access, f"/{segment(post_id)}", {"fields": name})
+        except PlatformError as error:
+            if says_missing(error):
+                return None
+            raise
+        link = value.get(name)
+        return link if isinstance(link, str) and link else None
+
     async def warm_up(self) -> None:
         """Have connections open."""
         await self._transport.warm_up()
@@ -153,6 +168,27 @@ class GraphClient:
             return {}
         key, message = self._app_secret.encode(), access.token.reveal().encode()
         return {"appsecret_proof": hmac.new(key, message, hashlib.sha256).hexdigest()}
+
+
+async def wait_for(read: Callable[[], Awaitable[ContainerReading]]) -> None:
+    """Read a part's container until it is ready.
+
+    Raises:
+        NotReady: the platform needs longer than it should.
+        RetryLater: it failed, and has to be made anew.
+    """
+    pause_s, waited_s = FIRST_PAUSE_S, 0.0
+    while True:
+        reading = await read()
+        if reading.state is ContainerState.READY:
+            return
+        if reading.state in (ContainerState.FAILED, ContainerState.EXPIRED):
+            raise RetryLater(reading.detail, code="container_failed")
+        if waited_s >= READY_WITHIN_S:
+            raise NotReady("the platform is still preparing a part of the post", code="not_ready")
+        await asyncio.sleep(pause_s)
+        waited_s += pause_s
+        pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
 
 def segment(platform_id: str) -> str:
@@ -208,6 +244,28 @@ def id_of(value: Mapping[str, Any], missing: type[PlatformError], *, name: str =
 def instant_of(text: str) -> datetime:
     """Graph's time, such as ``2017-05-19T23:27:28+0000``, aware, UTC; bad text is a ValueError."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC)
+
+
+def own_comments(
+    rows: Sequence[Mapping[str, Any]],
+    access: AccountAccess,
+    since: datetime,
+    *,
+    text: str,
+    instant: str,
+) -> list[LiveComment]:
+    """Those rows of a list of comments that the account itself wrote, newest first."""
+    oldest = since.replace(microsecond=0)
+    try:
+        comments = [
+            LiveComment(str(row["id"]), row.get(text) or "", instant_of(row[instant]))
+            for row in rows
+            if (row.get("from") or {}).get("id") == access.platform_user_id
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise unreadable("a comment without id or time") from None
+    found = [comment for comment in comments if comment.posted_at >= oldest]
+    return sorted(found, key=lambda comment: comment.posted_at, reverse=True)
 
 
 def _next_cursor(page: Mapping[str, Any]) -> str | None:

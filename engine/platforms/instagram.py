@@ -1,25 +1,40 @@
 """Instagram: containers, made ahead of time, and one publishing call.
 
 Sources, read 2026-11-23: https://developers.facebook.com/docs/instagram-platform/content-publishing
-and its reference pages ig-user/media, ig-user/media_publish, ig-container and ig-media.
+with its page on resumable uploads, and the reference pages ig-user/media, ig-user/media_publish,
+ig-container and ig-media.
 """
 
+import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from engine.errors import OutcomeUnknown, PlatformError, RetryLater, Unsupported
+from engine.errors import (
+    InputInvalid,
+    MediaFault,
+    MediaUnreachable,
+    OutcomeUnknown,
+    PlatformError,
+    RetryLater,
+    Unsupported,
+)
 from engine.platforms.graph import (
     GraphClient,
+    again,
     id_of,
     instant_of,
+    own_comments,
     says_missing,
     segment,
     unreadable,
+    value_of,
+    wait_for,
 )
-from engine.platforms.instagram_rules import problems_of
+from engine.platforms.instagram_rules import kind_of, problems_of
 from engine.platforms.media_urls import ascii_url
+from engine.platforms.uploading import Uploader
 from engine.ports import (
     AccountAccess,
     Container,
@@ -29,6 +44,8 @@ from engine.ports import (
     KindTraits,
     LiveComment,
     LivePost,
+    Media,
+    MediaSource,
     Parts,
     Post,
     Quota,
@@ -41,10 +58,15 @@ STATES: Final[Mapping[str, ContainerState]] = {
     "EXPIRED": ContainerState.EXPIRED,
     "ERROR": ContainerState.FAILED,
 }
-KINDS: Final[Mapping[str, str]] = {"CAROUSEL_ALBUM": "carousel"}
-TRAITS: Final[Mapping[str, KindTraits]] = {"image": KindTraits()}
+TRAITS: Final[Mapping[str, KindTraits]] = {
+    "image": KindTraits(),
+    "carousel": KindTraits(),
+    "reel": KindTraits(),
+    "story": KindTraits(shows_text=False, takes_comments=False),
+}
 SCOPES: Final = frozenset({"instagram_business_basic", "instagram_business_content_publish"})
-LIST_FIELDS: Final = "id,caption,timestamp,media_type,permalink"
+LIST_FIELDS: Final = "id,caption,timestamp,media_type,media_product_type,permalink"
+COMMENT_FIELDS: Final = "id,text,timestamp,username,from{id,username}"
 
 
 class InstagramClient:
@@ -52,6 +74,8 @@ class InstagramClient:
 
     Args:
         base_url: with the version, such as ``https://graph.instagram.com/v25.0``.
+        upload_url: where a reel's bytes go; the token goes nowhere else.
+        media: where those bytes come from.
         publish_timeout_s: seconds until a publish without an answer has an unknown outcome.
         app_secret: when given, every token goes with its ``appsecret_proof``.
     """
@@ -60,23 +84,30 @@ class InstagramClient:
         self,
         base_url: str,
         *,
+        upload_url: str,
+        media: MediaSource,
         publish_timeout_s: float = 30.0,
         app_secret: str | None = None,
     ) -> None:
         self._graph = GraphClient(
             base_url, publish_timeout_s=publish_timeout_s, app_secret=app_secret
         )
+        self._upload_url = upload_url.rstrip("/")
+        self._uploader = Uploader()
+        self._media = media
+        # Posts can be deleted by tokens of Facebook Login only, which are good on its host.
+        self._can_delete = "graph.instagram.com" not in base_url
 
     def kind_of(self, post: Post) -> str:
         """See the port."""
-        return "image"
+        return kind_of(post)
 
     def traits_of(self, kind: str) -> KindTraits:
         """See the port."""
         return TRAITS[kind]
 
     def scopes_of(self, kind: str) -> frozenset[str]:
-        """See the port."""
+        """See the port; the scopes of Instagram Login."""
         return SCOPES
 
     def validate(self, post: Post) -> Sequence[InputProblem]:
@@ -85,22 +116,107 @@ class InstagramClient:
 
     async def prepare(self, access: AccountAccess, post: Post, parts: Parts) -> str:
         """See the port. A lost answer leaves at most a container that nobody sees."""
+        kind = kind_of(post)
+        parameters = _parameters_of(post, kind)
+        if kind == "carousel":
+            parameters["children"] = ",".join(await self._children(access, post, parts))
+        elif kind == "reel":
+            return await self._reel(access, post, parts, parameters)
+        else:
+            (media,) = post.media
+            parameters |= _medium_parameters(media)
+        return await self._container(access, parameters)
+
+    async def _children(self, access: AccountAccess, post: Post, parts: Parts) -> list[str]:
+        """Containers of a carousel's media, in order, each of them ready."""
+        children: list[str] = list(parts.get("children") or [])
+        for media in post.media[len(children) :]:
+            parameters = {"is_carousel_item": "true", **_medium_parameters(media)}
+            if media.kind == "video":
+                parameters["media_type"] = "VIDEO"
+            children.append(await self._container(access, parameters))
+            await parts.keep(children=children)
+        for child in children:
+            try:
+                await wait_for(lambda id_=child: self._read(access, id_))  # type: ignore[misc]
+            except RetryLater:
+                await parts.keep(children=None)  # one of them failed: all are made anew
+                raise
+        return children
+
+    async def _reel(
+        self, access: AccountAccess, post: Post, parts: Parts, parameters: dict[str, str]
+    ) -> str:
+        """A container whose film we send ourselves, from our one guarded way of fetching."""
         (media,) = post.media
-        parameters = {
-            "image_url": ascii_url(media.url),
-            "caption": unicodedata.normalize("NFC", post.text),
-        }
-        if media.alt_text:
-            parameters["alt_text"] = media.alt_text
-        return id_of(
-            await self._graph.post(access, self._of(access, "media"), parameters), RetryLater
+        container_id: str | None = parts.get("reel")
+        if container_id is None:
+            container_id = await self._container(access, {**parameters, "upload_type": "resumable"})
+            await parts.keep(reel=container_id)
+        if not parts.get("is_uploaded"):
+            await self._upload(access, media, container_id)
+            await parts.keep(is_uploaded=True)
+        return container_id
+
+    async def _upload(self, access: AccountAccess, media: Media, container_id: str) -> None:
+        """Send a film's bytes, from where an earlier try was cut off."""
+        try:
+            head = await self._media.head(media.url)
+            if head.size_bytes is None:
+                raise InputInvalid(
+                    "동영상 주소가 파일 크기를 알려 주지 않습니다. 다른 곳에 올려 주세요.",
+                    code="media_without_size",
+                    english="The video's host does not tell its size; put it elsewhere.",
+                )
+            offset = await self._offset(access, container_id)
+            answer = await self._uploader.send(
+                "POST",
+                f"{self._upload_url}/{segment(container_id)}",
+                headers={
+                    "Authorization": f"OAuth {access.token.reveal()}",
+                    "offset": str(offset),
+                    "file_size": str(head.size_bytes),
+                    "Content-Length": str(head.size_bytes - offset),
+                },
+                body=self._bytes_of(media, offset),
+            )
+        except OutcomeUnknown as lost:
+            raise again(lost) from None
+        except MediaUnreachable as fault:
+            raise RetryLater(str(fault), code="media_unreachable") from fault
+        except MediaFault as fault:
+            raise InputInvalid(
+                "동영상 파일을 읽을 수 없습니다. 파일을 다시 올려 주세요.",
+                code="media_unusable",
+                english=str(fault),
+            ) from fault
+        value_of(answer, access)
+
+    def _bytes_of(self, media: Media, offset: int) -> AsyncIterator[bytes]:
+        return self._media.stream(media.url, offset)
+
+    async def _offset(self, access: AccountAccess, container_id: str) -> int:
+        """How many bytes of a film are there already."""
+        value = await self._graph.get(
+            access, f"/{segment(container_id)}", {"fields": "video_status"}
         )
+        try:
+            return int(value["video_status"]["uploading_phase"]["bytes_transferred"])
+        except (KeyError, TypeError, ValueError):
+            return 0  # then it is sent from the start, which is allowed at any time
+
+    async def _container(self, access: AccountAccess, parameters: Mapping[str, str]) -> str:
+        value = await self._graph.post(access, self._of(access, "media"), parameters)
+        return id_of(value, RetryLater)
 
     async def read_container(self, access: AccountAccess, container: Container) -> ContainerReading:
         """See the port. "No such object" is a reading: Meta says it of containers that exist."""
+        return await self._read(access, container.id)
+
+    async def _read(self, access: AccountAccess, container_id: str) -> ContainerReading:
         try:
             value = await self._graph.get(
-                access, f"/{segment(container.id)}", {"fields": "status_code,status"}
+                access, f"/{segment(container_id)}", {"fields": "status_code,status"}
             )
         except PlatformError as error:
             if says_missing(error):
@@ -120,23 +236,16 @@ class InstagramClient:
 
     async def read_permalink(self, access: AccountAccess, post_id: str, kind: str) -> str | None:
         """See the port."""
-        try:
-            value = await self._graph.get(access, f"/{segment(post_id)}", {"fields": "permalink"})
-        except PlatformError as error:
-            if says_missing(error):
-                return None
-            raise
-        link = value.get("permalink")
-        return link if isinstance(link, str) and link else None
+        return await self._graph.link_of(access, post_id, "permalink")
 
     async def list_posts(
         self, access: AccountAccess, kind: str, since: datetime
     ) -> Sequence[LivePost]:
-        """See the port."""
+        """See the port. Stories are in a list of their own, and of the last day only."""
         oldest = since.replace(microsecond=0)  # the platform prints whole seconds
         rows = await self._graph.rows(
             access,
-            self._of(access, "media"),
+            self._of(access, "stories" if kind == "story" else "media"),
             {"fields": LIST_FIELDS, "since": str(int(oldest.timestamp()))},
         )
         try:
@@ -156,11 +265,20 @@ class InstagramClient:
     async def list_comments(
         self, access: AccountAccess, post_id: str, since: datetime
     ) -> Sequence[LiveComment]:
-        """See the port."""
-        raise Unsupported("comments are not listed yet", code="unsupported")
+        """See the port. The platform has no ``since`` for comments: all are read."""
+        rows = await self._graph.rows(
+            access,
+            f"/{segment(post_id)}/comments",
+            {"fields": COMMENT_FIELDS, "limit": "50"},
+        )
+        return own_comments(rows, access, since, text="text", instant="timestamp")
 
     async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
         """See the port."""
+        if not self._can_delete:
+            raise Unsupported(
+                "posts cannot be deleted with a token of Instagram Login", code="unsupported"
+            )
         await self._graph.delete(access, f"/{segment(post_id)}")
 
     async def discard(self, access: AccountAccess, container: Container) -> None:
@@ -184,18 +302,65 @@ class InstagramClient:
     async def close(self) -> None:
         """See the port."""
         await self._graph.close()
+        await self._uploader.close()
 
     def _of(self, access: AccountAccess, edge: str) -> str:
         return f"/{segment(access.platform_user_id)}/{edge}"
 
 
+def _parameters_of(post: Post, kind: str) -> dict[str, str]:
+    """What belongs to the post as a whole; stories have no text."""
+    parameters = {
+        "image": {},
+        "carousel": {"media_type": "CAROUSEL"},
+        "reel": {"media_type": "REELS"},
+        "story": {"media_type": "STORIES"},
+    }[kind]
+    if kind != "story":
+        parameters["caption"] = unicodedata.normalize("NFC", post.text)
+    options = post.options
+    for name, value in (
+        ("location_id", options.get("location_id")),
+        ("collaborators", options.get("collaborators")),
+        ("cover_url", options.get("cover_url")),
+        ("thumb_offset", options.get("thumb_offset_ms")),
+        ("share_to_feed", options.get("share_to_feed")),
+    ):
+        if value is not None:
+            parameters[name] = value if isinstance(value, str) else json.dumps(value)
+    if kind == "reel" and post.media[0].user_tags:
+        parameters["user_tags"] = json.dumps(
+            [{"username": tag.username} for tag in post.media[0].user_tags]
+        )
+    return parameters
+
+
+def _medium_parameters(media: Media) -> dict[str, str]:
+    """A picture or film that the platform fetches by itself."""
+    parameters = {f"{media.kind}_url": ascii_url(media.url)}
+    if media.kind == "image" and media.alt_text:
+        parameters["alt_text"] = media.alt_text
+    if media.user_tags:
+        parameters["user_tags"] = json.dumps(
+            [{"username": tag.username, "x": tag.x, "y": tag.y} for tag in media.user_tags]
+        )
+    return parameters
+
+
 def _post_of(row: Mapping[str, Any]) -> LivePost:
-    kind = str(row["media_type"])
     return LivePost(
         post_id=str(row["id"]),
         # Absent when the post has no text.
         text=unicodedata.normalize("NFC", row.get("caption") or ""),
-        kind=KINDS.get(kind, kind.lower()),
+        kind=_kind_of(str(row["media_type"]), str(row.get("media_product_type", "FEED"))),
         posted_at=instant_of(row["timestamp"]),
         url=row.get("permalink"),
     )
+
+
+def _kind_of(media_type: str, product: str) -> str:
+    if product == "STORY":
+        return "story"
+    if media_type == "CAROUSEL_ALBUM":
+        return "carousel"
+    return "reel" if media_type == "VIDEO" else "image"

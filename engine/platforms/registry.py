@@ -1,8 +1,11 @@
 """Which adapter speaks for which platform."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from engine.platforms.facebook import FacebookClient
 from engine.platforms.instagram import InstagramClient
+from engine.platforms.threads import ThreadsClient
 from engine.ports import MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
@@ -16,10 +19,19 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
         media: where the bytes come from that a platform is sent.
     """
     secret = settings.meta_app_secret
+    meta: dict[str, Any] = {
+        "publish_timeout_s": settings.publish_timeout_s,
+        "app_secret": None if secret is None else secret.get_secret_value(),
+    }
     return {
         Platform.INSTAGRAM: InstagramClient(
             settings.instagram_base_url,
-            publish_timeout_s=settings.publish_timeout_s,
-            app_secret=None if secret is None else secret.get_secret_value(),
+            upload_url=settings.instagram_upload_url,
+            media=media,
+            **meta,
         ),
+        Platform.FACEBOOK: FacebookClient(
+            settings.facebook_base_url, upload_url=settings.facebook_upload_url, **meta
+        ),
+        Platform.THREADS: ThreadsClient(settings.threads_base_url, **meta),
     }

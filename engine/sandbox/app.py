@@ -13,13 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.control import Control
 from engine.sandbox.facebook import Facebook
-from engine.sandbox.graph import VERSION, GraphRequest, GraphSurface
+from engine.sandbox.graph import VERSION, GraphSurface
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.instructions import BadInstruction
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
+from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
 from engine.sandbox.threads import Threads
 from engine.sandbox.uploads import DOOR
@@ -39,21 +40,16 @@ class Sandbox:
         self._world = World(switches)
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
+        surface = Surface(self._registry)
         instagram, facebook = Instagram(self._checker).route, Facebook(self._checker).route
         threads = Threads(self._checker).route
         self._graph = GraphSurface(
             lambda: self._world,
             # Threads has a host and a version of its own; Instagram lives on two hosts, and on
             # Facebook's it is asked after the Page.
-            [
-                lambda request, *asked: threads(request, *asked) if _is_threads(request) else None,
-                lambda request, *asked: None if _is_threads(request) else facebook(request, *asked),
-                lambda request, *asked: (
-                    None if _is_threads(request) else instagram(request, *asked)
-                ),
-            ],
+            lambda request: [threads] if request.version == "v1.0" else [facebook, instagram],
             DOOR,
-            self._registry,
+            surface,
         )
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
@@ -96,10 +92,6 @@ class Sandbox:
 
 def _is_graph(first: str) -> bool:
     return VERSION.match(first) is not None or first in DOOR.prefixes
-
-
-def _is_threads(request: GraphRequest) -> bool:
-    return request.version == "v1.0"
 
 
 def _unknown_path(request: Request, error: Exception) -> Response:

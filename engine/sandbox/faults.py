@@ -45,6 +45,8 @@ class Fault:
         code: Graph error code of ``error``.
         subcode: Graph error subcode of ``error``.
         message: overrides the usual message of ``error``.
+        reason: YouTube's word for ``error``, such as ``quotaExceeded``.
+        after_bytes: of an upload: the connection ends when so much of the body has come.
     """
 
     id: int
@@ -62,6 +64,8 @@ class Fault:
     code: int = 1
     subcode: int | None = None
     message: str | None = None
+    reason: str | None = None
+    after_bytes: int | None = None
     seen: int = field(default=0, init=False)
 
     def concerns(self, method: str, path: str, call: str, account: str | None) -> bool:

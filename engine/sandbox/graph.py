@@ -10,22 +10,20 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.parameters import read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
+from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
 BATCH_LIMIT: Final = 50
 USAGE_TYPES: Final = {"v1.0": "threads", "v25.0": "instagram"}
 INSTAGRAM_IDS: Final = "1784"
 NOBODY: Final = Account("", "", "")
-HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 
 @dataclass(slots=True)
@@ -69,39 +67,27 @@ Router = Callable[[GraphRequest, str, str], Call | None]
 """Finds the call of a request, by its method and the node's edge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole HTTP answer."""
-
-    status: int
-    body: bytes
-    headers: list[tuple[bytes, bytes]]
-
-
 class GraphSurface:
     """The ASGI application for ``/vNN.0/…``.
 
     Args:
         world: gives the present world; a reset puts another in its place.
-        routers: asked in turn; the first call that one of them finds is made.
+        routers: those of a request's host, asked in turn for the call.
         uploads: takes bytes.
-        registry: where the counters live.
+        surface: answers, or misbehaves as planned.
     """
 
     def __init__(
         self,
         world: Callable[[], World],
-        routers: Sequence[Router],
+        routers: Callable[[GraphRequest], Sequence[Router]],
         uploads: UploadDoor,
-        registry: CollectorRegistry,
+        surface: Surface,
     ) -> None:
+        self._surface = surface
         self._world = world
         self._routers = routers
         self._uploads = uploads
-        self._answers = Counter(
-            "sandbox_answers", "Answers given", ["call", "status"], registry=registry
-        )
-        self._faults = Counter("sandbox_faults", "Faults applied", ["answer"], registry=registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
@@ -111,7 +97,7 @@ class GraphSurface:
         except asyncio.CancelledError:
             # The server stops. Who still waits is cut off, as by a platform that goes down.
             wire.reset()
-            await _gone(receive)
+            await gone(receive)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
         world = self._world()
@@ -137,7 +123,7 @@ class GraphSurface:
             parameters={},
             account=NOBODY,
             seen=seen,
-            base_url=_base_url(scope),
+            base_url=base_url_of(scope),
             version=version,
         )
         if is_upload:
@@ -154,17 +140,9 @@ class GraphSurface:
         if is_upload and sent.is_broken:
             await carry_out()  # what came is kept, and nobody is left to be answered
             return
-        fault = world.faults.take(method, seen.path, seen.call, seen.account)
-        if fault is None:
-            answer = await carry_out()
-            if world.switches.answer_ms:
-                await asyncio.sleep(world.switches.answer_ms / 1000)
-            await self._send(answer, seen, send)
-        else:
-            world.faults.record(fault, seen.id, path)
-            self._faults.labels(fault.answer).inc()
-            seen.fault = fault.id
-            await self._misbehave(fault, carry_out, wire, seen, receive, send)
+        await self._surface.respond(
+            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
+        )
 
     def _route_of(
         self, request: GraphRequest, method: str, edge: str, *, count: int
@@ -173,7 +151,7 @@ class GraphSurface:
             return Call("batch", self._batch)
         if count > 2:
             return None
-        for router in self._routers:
+        for router in self._routers(request):
             call = router(request, method, edge)
             if call is not None:
                 return call
@@ -239,78 +217,10 @@ class GraphSurface:
         answer = await self._carry_out(one, call, method, token)
         return {"code": answer.status, "headers": [], "body": answer.body.decode()}
 
-    async def _misbehave(
-        self,
-        fault: Fault,
-        carry_out: Callable[[bool], Awaitable[Answer]],
-        wire: Wire,
-        seen: SeenRequest,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        await asyncio.sleep(fault.delay_before_s)
-        answer = Answer(200, b"", [JSON])
-        for turn in range(fault.carry_out):
-            repeated = await carry_out(turn > 0)
-            answer = answer if turn else repeated
-        await asyncio.sleep(fault.delay_after_s)
-        match fault.answer:
-            case "normal":
-                await self._send(answer, seen, send)
-            case "close":
-                wire.close()
-                await _gone(receive)
-            case "reset":
-                wire.reset()
-                await _gone(receive)
-            case "stall":
-                await _gone(receive)
-            case "error":
-                error = GraphError(
-                    fault.code, fault.subcode, message=fault.message, status=fault.status
-                )
-                answer = Answer(error.status, error.body(seen.id), [JSON])
-                await self._send(answer, seen, send)
-            case "html":
-                status = fault.status or 502
-                page = f"<html><head><title>{status}</title></head><body>Bad Gateway</body></html>"
-                await self._send(Answer(status, page.encode(), [HTML]), seen, send)
-            case "wrong_json":
-                await self._send(Answer(fault.status or 200, b'{"ok":1}', [JSON]), seen, send)
-            case "truncated":
-                await _send_head(answer, send)
-                half = answer.body[: len(answer.body) // 2]
-                await send({"type": "http.response.body", "body": half, "more_body": True})
-                wire.close()
-                await _gone(receive)
 
-    async def _send(self, answer: Answer, seen: SeenRequest, send: Send) -> None:
-        seen.status = answer.status
-        self._answers.labels(seen.call, answer.status).inc()
-        await _send_head(answer, send)
-        await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _send_head(answer: Answer, send: Send) -> None:
-    length = (b"content-length", str(len(answer.body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [*answer.headers, length],
-        }
-    )
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the connection has ended; only then may an application leave unanswered."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _base_url(scope: Scope) -> str:
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return f"{scope['scheme']}://{host.decode('latin-1')}"
+def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
+    error = GraphError(fault.code, fault.subcode, message=fault.message, status=fault.status)
+    return Answer(error.status, error.body(seen.id), [JSON])
 
 
 def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:

@@ -14,6 +14,7 @@ from tests.chaos.publishing.accounting import Account, percentile
 from tests.chaos.publishing.kinds import KINDS
 from tests.chaos.publishing.run import Outcome, Run, Shape, Waits, say
 
+SHORT_KILLS = 60
 LONG = """
 Publishes for real, into a sandbox, with workers that are killed with -9 while they do it, and then
 asks the sandbox's truth whether every intent became one post. Nothing is taken from our own word.
@@ -56,7 +57,9 @@ def main() -> int:
     """Run, print, judge."""
     given = _parser().parse_args()
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    scale = given.time_scale or (0.02 if given.kills <= 60 else 0.04)
+    is_short = given.kills <= SHORT_KILLS
+    scale = given.time_scale or (0.02 if is_short else 0.04)
+    given.in_flight = given.in_flight or (120 if is_short else 300)
     say(f"seed {seed}, time scale {scale}")
     folder = Path(tempfile.mkdtemp(prefix="sns-chaos-", dir="/tmp"))
     folder.chmod(0o755)
@@ -178,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="chooses everything; printed when left out")
     parser.add_argument("--workers", type=int, default=5, help="at once (default: 5)")
-    parser.add_argument("--in-flight", type=int, default=300, help="open intents (default: 300)")
+    parser.add_argument(
+        "--in-flight", type=int, help="open intents (default: 120 up to 60 kills, then 300)"
+    )
     parser.add_argument("--time-scale", type=float, help="default: 0.02 up to 60 kills, then 0.04")
     parser.add_argument(
         "--only", metavar="WORD", help="a platform or kind, such as threads or youtube/short"

@@ -47,7 +47,7 @@ class Plan:
         platform: to a post of this platform, if one comes by in time; None is any.
         kind: and of this kind.
         nth: at the nth passing that fits.
-        patience_s: after this long any post will do; after twice as long any point.
+        patience_s: after this long any post will do; after four times as long any point.
         is_first_claim: only a post that nothing has happened to yet.
         delay_s: between the request's departure and the misfortune.
         clock_off_s: how far this worker's wall clock is off from the start.
@@ -64,7 +64,7 @@ class Plan:
     platform: str | None = None
     kind: str | None = None
     nth: int = 1
-    patience_s: float = 4.0
+    patience_s: float = 1.0
     is_first_claim: bool = False
     delay_s: float = 0.0
     clock_off_s: float = 0.0

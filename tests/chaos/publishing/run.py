@@ -126,7 +126,7 @@ class Run:
             Random(dice.random()),
             kinds,
             {
-                "patience_s": 1.5 if shape.with_mishaps else 15.0,
+                "patience_s": 1.0 if shape.with_mishaps else 8.0,
                 "is_first_claim": not shape.with_mishaps,
                 "beat_s": shape.beat_s,
                 "actor_backoff_ms": 300 if shape.with_mishaps else None,

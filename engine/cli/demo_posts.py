@@ -95,7 +95,7 @@ def plan_posts(
         if author is None or not accounts:
             raise CommandFailed("the sample data is incomplete; start in an empty folder")
         turns = {
-            platform: cycle([one for one in accounts if one.platform is platform])
+            platform: cycle([one for one in accounts if one.platform == platform])
             for platform in Platform
         }
         planned = []

@@ -124,14 +124,14 @@ class InstagramClient:
             return await self._reel(access, post, parts, parameters)
         else:
             (media,) = post.media
-            parameters |= _medium_parameters(media)
+            parameters |= _medium_parameters(media, kind)
         return await self._container(access, parameters)
 
     async def _children(self, access: AccountAccess, post: Post, parts: Parts) -> list[str]:
         """Containers of a carousel's media, in order, each of them ready."""
         children: list[str] = list(parts.get("children") or [])
         for media in post.media[len(children) :]:
-            parameters = {"is_carousel_item": "true", **_medium_parameters(media)}
+            parameters = {"is_carousel_item": "true", **_medium_parameters(media, "carousel")}
             if media.kind == "video":
                 parameters["media_type"] = "VIDEO"
             children.append(await self._container(access, parameters))
@@ -337,9 +337,11 @@ def _parameters_of(post: Post, kind: str) -> dict[str, str]:
     return parameters
 
 
-def _medium_parameters(media: Media) -> dict[str, str]:
-    """A picture or film that the platform fetches by itself."""
+def _medium_parameters(media: Media, kind: str) -> dict[str, str]:
+    """A picture or film that the platform fetches by itself; a story has neither text nor tags."""
     parameters = {f"{media.kind}_url": ascii_url(media.url)}
+    if kind == "story":
+        return parameters
     if media.kind == "image" and media.alt_text:
         parameters["alt_text"] = media.alt_text
     if media.user_tags:

@@ -6,6 +6,7 @@ from typing import Any
 from engine.platforms.facebook import FacebookClient
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.threads import ThreadsClient
+from engine.platforms.youtube import YouTubeClient
 from engine.ports import MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
@@ -34,4 +35,11 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
             settings.facebook_base_url, upload_url=settings.facebook_upload_url, **meta
         ),
         Platform.THREADS: ThreadsClient(settings.threads_base_url, **meta),
+        Platform.YOUTUBE: YouTubeClient(
+            settings.youtube_base_url,
+            upload_url=settings.youtube_upload_url,
+            watch_url=settings.youtube_watch_url,
+            media=media,
+            publish_timeout_s=settings.publish_timeout_s,
+        ),
     }

@@ -6,6 +6,7 @@ unknown outcome.
 """
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -135,6 +136,29 @@ class Transport:
         body = urlencode(parameters).encode()
         head = self._head("POST", path, token) + (
             b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+        )
+        return await self._send(head + body, timeout_s)
+
+    async def send_json(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        value: object,
+        token: AccessToken,
+        *,
+        timeout_s: float,
+    ) -> Answer:
+        """Send JSON, once.
+
+        Raises:
+            NotSent: no connection could be opened.
+            OutcomeUnknown: the request went to a connection, and no whole answer came.
+        """
+        body = json.dumps(value, ensure_ascii=False).encode()
+        head = self._head(method, f"{path}?{urlencode(parameters)}", token) + (
+            b"Content-Type: application/json; charset=UTF-8\r\nContent-Length: %d\r\n\r\n"
             % len(body)
         )
         return await self._send(head + body, timeout_s)

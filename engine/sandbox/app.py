@@ -24,6 +24,8 @@ from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
 from engine.sandbox.threads import Threads
 from engine.sandbox.uploads import DOOR
+from engine.sandbox.youtube import PREFIXES, YouTube
+from engine.sandbox.youtube_state import YouTubeWorld
 
 
 class Sandbox:
@@ -37,7 +39,7 @@ class Sandbox:
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
-        self._world = World(switches)
+        self._world = World(switches, YouTubeWorld())
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
         surface = Surface(self._registry)
@@ -51,6 +53,7 @@ class Sandbox:
             DOOR,
             surface,
         )
+        self._youtube = YouTube(lambda: self._world, surface)
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
             routes=[
@@ -59,6 +62,8 @@ class Sandbox:
                 Route("/p/{shortcode}/", self._page),
                 Route("/posts/{id}/", self._page),
                 Route("/reel/{id}/", self._page),
+                Route("/watch", self._page),
+                Route("/shorts/{id}", self._page),
                 *control.routes(),
             ],
             exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
@@ -69,6 +74,8 @@ class Sandbox:
         """Serve one request, or the start and end of the server's life."""
         if scope["type"] == "http" and _is_graph(scope["path"].split("/", 2)[1]):
             await self._graph(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIXES):
+            await self._youtube(scope, receive, send)
         else:
             await self._site(scope, receive, send)
 
@@ -78,7 +85,7 @@ class Sandbox:
         await self._checker.close()
 
     def _reset(self) -> None:
-        self._world = World(self._switches)
+        self._world = World(self._switches, YouTubeWorld())
 
     async def _health(self, request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")

@@ -122,9 +122,18 @@ class FaultPlan:
         """
         struck = None
         for fault in self._faults:
+            if fault.after_bytes is not None:
+                continue  # those strike while the body comes
             if fault.concerns(method, path, call, account) and fault.strikes() and struck is None:
                 struck = fault
         return struck
+
+    def peek_bytes(self, method: str, path: str, call: str, account: str | None) -> Fault | None:
+        """The fault that ends an upload in the middle of its body, if the next one does."""
+        for fault in self._faults:
+            if fault.after_bytes is not None and fault.concerns(method, path, call, account):
+                return fault if fault.strikes() else None
+        return None
 
     def record(self, fault: Fault, request_id: str, path: str) -> None:
         """Remember that a fault was applied."""

@@ -4,11 +4,14 @@ import itertools
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.sandbox.clock import SandboxClock
 from engine.sandbox.faults import FaultPlan
 from engine.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from engine.sandbox.youtube_state import YouTubeWorld
 
 DAY_S: Final = 86_400.0
 REQUESTS_KEPT: Final = 20_000
@@ -199,6 +202,8 @@ class SeenRequest:
     arrived_at: float
     status: int | None = None  # None until answered, and for ever if it never was
     fault: int | None = None
+    query: dict[str, str] | None = None  # these two of YouTube's requests only
+    json: dict[str, Any] | None = None
 
     def listed(self) -> dict[str, Any]:
         """As JSON."""
@@ -212,8 +217,9 @@ class World:
     cannot write into the next.
     """
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, youtube: "YouTubeWorld") -> None:
         self.switches = switches
+        self.youtube = youtube
         self.clock = SandboxClock()
         self.faults = FaultPlan()
         self.accounts: dict[str, Account] = {}

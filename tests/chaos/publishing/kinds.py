@@ -77,4 +77,6 @@ KINDS = (
     _threads("image", PICTURE),
     _threads("carousel", PICTURE, PICTURE),
     _threads("video", FILM),
+    _youtube("video", PostFormat.POST),
+    _youtube("short", PostFormat.REEL),
 )

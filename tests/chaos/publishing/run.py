@@ -23,6 +23,7 @@ from tests.chaos.publishing.plans import Action, Plan, Strike
 from tests.chaos.publishing.servers import Servers
 
 SAY_EVERY_S = 5.0
+ENDLESS = 10**9
 OPEN = "('pending', 'staged', 'sending', 'in_doubt')"
 
 
@@ -159,7 +160,11 @@ class Run:
                 "/sandbox/switches",
                 {
                     "answer_ms": 20,
-                    "publish_quota": 1_000_000,
+                    # More is published here in minutes than is allowed in a day.
+                    "publish_quota": ENDLESS,
+                    "threads_quota": ENDLESS,
+                    "youtube_uploads_a_day": ENDLESS,
+                    "youtube_units_a_day": ENDLESS,
                     "republish": self._shape.republish,
                     # Reads deny what exists, and lists have holes, as on the real ones.
                     "flicker_every": 13 if self._shape.with_mishaps else 0,

@@ -90,7 +90,7 @@ class Plans:
                 values["clock_step_s"] = dice.uniform(-self._step_s, self._step_s)
             if dice.random() < 0.2:
                 values["clock_off_s"] = dice.uniform(-self._step_s, self._step_s)
-            values["actor_fails_every"] = dice.choice((0, 3))
+            values["actor_fails_every"] = dice.choice((0, 0, 4))
         return Plan(number=self._number, **values, **self._common)
 
 

@@ -130,7 +130,7 @@ class Run:
                 "patience_s": 1.0 if shape.with_mishaps else 8.0,
                 "is_first_claim": not shape.with_mishaps,
                 "beat_s": shape.beat_s,
-                "actor_backoff_ms": 300 if shape.with_mishaps else None,
+                "actor_backoff_ms": 1000 if shape.with_mishaps else None,
             },
             step_s=waits.doubt_wait_s / 2,
             with_lesser=shape.with_mishaps,

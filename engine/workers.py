@@ -66,6 +66,11 @@ class Resources(Middleware):
         except BootFailed as error:
             loop.stop()  # or its thread would keep the process alive
             _give_up(error)
+        except Exception as error:
+            # dramatiq would log it and go on: a worker that takes messages and can do nothing.
+            log.exception("the runtime does not open")
+            loop.stop()
+            _give_up(error)
         runtime.use(self._runtime)
         log.info("worker is up", tier=self._tier)
 
@@ -86,7 +91,7 @@ class Resources(Middleware):
         runtime.use(None)
 
 
-def _give_up(error: BootFailed) -> NoReturn:
+def _give_up(error: Exception) -> NoReturn:
     # SystemExit passes dramatiq's "log and go on" for faults in middleware.
     sys.stderr.write(f"cannot start: {error}\n")
     sys.stderr.flush()

@@ -170,6 +170,8 @@ class InstagramClient:
                     english="The video's host does not tell its size; put it elsewhere.",
                 )
             offset = await self._offset(access, container_id)
+            if offset == head.size_bytes:  # only our own note of it was lost
+                return
             answer = await self._uploader.send(
                 "POST",
                 f"{self._upload_url}/{segment(container_id)}",

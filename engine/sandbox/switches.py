@@ -32,6 +32,7 @@ class Switches:
         null_batch_item: this item of every batch times out and is null; None is none.
         youtube_quota_model: uploads have a bucket of their own, or cost 1600 units each.
         youtube_uploads_a_day: of the project, in its own bucket.
+        youtube_units_a_day: of the project, for everything else.
         upload_limit_reached: the channel's own limit of a day is spent.
         sessions_lost: no upload session is known any more.
         session_life_s: seconds until an upload session is gone. Undocumented.
@@ -61,6 +62,7 @@ class Switches:
     null_batch_item: int | None = None
     youtube_quota_model: Literal["buckets", "units"] = "buckets"
     youtube_uploads_a_day: int = 100
+    youtube_units_a_day: int = 10_000
     upload_limit_reached: bool = False
     sessions_lost: bool = False
     session_life_s: float = 6 * 86_400.0

@@ -34,7 +34,6 @@ CATEGORIES: Final = frozenset(map(str, range(1, 45)))
 THUMBNAIL_LIMIT: Final = 50 * 1024 * 1024
 RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 COSTS: Final = {"GET": 1, "POST": 50, "PUT": 50, "DELETE": 50}
-UNITS_A_DAY: Final = 10_000
 JSON_KEPT: Final = 64 * 1024
 
 
@@ -308,7 +307,8 @@ def _spend(world: World, bucket: str, units: int) -> None:
     switches, now = world.switches, world.clock.now()
     if switches.youtube_quota_model == "units" and bucket == "uploads":
         bucket, units = "units", 1600
-    limit = switches.youtube_uploads_a_day if bucket == "uploads" else UNITS_A_DAY
+    is_upload = bucket == "uploads"
+    limit = switches.youtube_uploads_a_day if is_upload else switches.youtube_units_a_day
     if world.youtube.spend(bucket, units, now) > limit:
         raise YouTubeError("quotaExceeded")
 

@@ -25,6 +25,7 @@
             ├── ReconnectNeeded the account's token or permission is gone: a person reconnects
             ├── AccountStopped  the platform blocks the account: a person looks
             ├── InputInvalid    the post itself is wrong: fix it
+            ├── SeveralFound    several things may be ours: a person removes those that are not
             └── Unsupported     the platform has no such operation
 """
 
@@ -127,7 +128,8 @@ class Throttled(Refused):
 
     Args:
         retry_after_s: seconds until the platform lets us in again, as far as it said.
-        scope: ``account`` (a user, a Page), or ``app``: every account of the platform.
+        scope: ``account``, ``page`` (which is the account, where Pages are accounts), or ``app``:
+            every account of the platform.
     """
 
     def __init__(
@@ -176,6 +178,13 @@ class InputInvalid(Refused):
     ) -> None:
         super().__init__(message, code=code, evidence=evidence)
         self.english = english or message
+
+
+class SeveralFound(Refused):
+    """What was prepared is there several times, unseen, and only a person can tell which is ours.
+
+    The message says in Korean what to do.
+    """
 
 
 class Unsupported(Refused):

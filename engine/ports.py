@@ -129,12 +129,14 @@ class ContainerReading:
         detail: the platform's own text, for people.
         post_id: of the live post, when a published container names it by itself.
         url: its public link, if it came along.
+        is_permanent: of a failed one: the same media will fail again.
     """
 
     state: ContainerState
     detail: str = ""
     post_id: str | None = None
     url: str | None = None
+    is_permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

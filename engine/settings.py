@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     threads_base_url: str = "https://graph.threads.net/v1.0"
     youtube_base_url: str = "https://youtube.googleapis.com/youtube/v3"
     youtube_upload_url: str = "https://www.googleapis.com/upload/youtube/v3"
-    youtube_watch_url: str = "https://www.youtube.com"
+    youtube_watch_url: str = "https://www.youtube.com/watch"
 
     # Secrets
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

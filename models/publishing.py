@@ -6,7 +6,6 @@ an attempt is committed before a call that a person could see; what is unknown a
 the lease's number.
 """
 
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint, text
@@ -14,32 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class PublishingStatus(StrEnum):
-    """Where one post is on its way."""
-
-    PENDING = "pending"
-    STAGED = "staged"
-    SENDING = "sending"
-    IN_DOUBT = "in_doubt"
-    SUCCESS = "success"
-    FAILED = "failed"
-    NEEDS_PERSON = "needs_person"
-    CANCELLED = "cancelled"
-    DELETED = "deleted"
-
-
-class CommentStatus(StrEnum):
-    """Where a first comment is on its way."""
-
-    PENDING = "pending"
-    SENDING = "sending"
-    IN_DOUBT = "in_doubt"
-    SUCCESS = "success"
-    FAILED = "failed"
-    NEEDS_PERSON = "needs_person"
-
+from models.words import CommentStatus as CommentStatus
+from models.words import PublishingStatus as PublishingStatus
 
 _S = PublishingStatus
 

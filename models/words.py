@@ -48,6 +48,31 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
+class PublishingStatus(StrEnum):
+    """Where one post is on its way."""
+
+    PENDING = "pending"
+    STAGED = "staged"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+
+class CommentStatus(StrEnum):
+    """Where a first comment is on its way."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+
+
 class PublishResultStatus(StrEnum):
     """How a post ended, as its author is told."""
 

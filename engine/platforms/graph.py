@@ -15,7 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.errors import ContainerGone, NotReady, OutcomeUnknown, PlatformError, RetryLater
+from engine.errors import (
+    ContainerGone,
+    InputInvalid,
+    NotReady,
+    OutcomeUnknown,
+    PlatformError,
+    RetryLater,
+)
 from engine.platforms.connection import Answer
 from engine.platforms.meta_errors import refusal
 from engine.platforms.transport import READ_TIMEOUT_S, Transport
@@ -175,6 +182,7 @@ async def wait_for(read: Callable[[], Awaitable[ContainerReading]]) -> None:
 
     Raises:
         NotReady: the platform needs longer than it should.
+        InputInvalid: it failed, and would again.
         RetryLater: it failed, and has to be made anew.
     """
     pause_s, waited_s = FIRST_PAUSE_S, 0.0
@@ -182,6 +190,8 @@ async def wait_for(read: Callable[[], Awaitable[ContainerReading]]) -> None:
         reading = await read()
         if reading.state is ContainerState.READY:
             return
+        if reading.is_permanent:
+            raise InputInvalid(reading.detail, code="container_failed")
         if reading.state in (ContainerState.FAILED, ContainerState.EXPIRED):
             raise RetryLater(reading.detail, code="container_failed")
         if waited_s >= READY_WITHIN_S:

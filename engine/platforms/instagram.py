@@ -34,6 +34,7 @@ from engine.platforms.graph import (
 )
 from engine.platforms.instagram_rules import kind_of, problems_of
 from engine.platforms.media_urls import ascii_url
+from engine.platforms.meta_errors import is_permanent
 from engine.platforms.uploading import Uploader
 from engine.ports import (
     AccountAccess,
@@ -227,7 +228,9 @@ class InstagramClient:
         state = STATES.get(str(value.get("status_code")))
         if state is None:
             raise unreadable("a container without a known status_code")
-        return ContainerReading(state, str(value.get("status", "")))
+        detail = str(value.get("status", ""))
+        is_hopeless = state is ContainerState.FAILED and is_permanent(detail)
+        return ContainerReading(state, detail, is_permanent=is_hopeless)
 
     async def publish(self, access: AccountAccess, container: Container, post: Post) -> str:
         """See the port."""

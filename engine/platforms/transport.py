@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -145,12 +145,12 @@ class Transport:
         method: str,
         path: str,
         parameters: Mapping[str, str],
-        value: object,
+        value: Any,
         token: AccessToken,
         *,
         timeout_s: float,
     ) -> Answer:
-        """Send JSON, once.
+        """Send a JSON body by ``POST`` or ``PUT``, once.
 
         Raises:
             NotSent: no connection could be opened.
@@ -158,7 +158,7 @@ class Transport:
         """
         body = json.dumps(value, ensure_ascii=False).encode()
         head = self._head(method, f"{path}?{urlencode(parameters)}", token) + (
-            b"Content-Type: application/json; charset=UTF-8\r\nContent-Length: %d\r\n\r\n"
+            b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
             % len(body)
         )
         return await self._send(head + body, timeout_s)

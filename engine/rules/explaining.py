@@ -1,6 +1,6 @@
 """What an author reads when a post failed: what happened and what to do, in Korean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -43,6 +43,7 @@ _WORDS: Final = {
     "input_invalid": (
         "게시물 내용이 플랫폼 규칙에 맞지 않습니다. 내용을 고친 뒤 다시 승인해 주세요."
     ),
+    "several_found": "같은 게시물로 보이는 것이 여러 개 있어 게시하지 않았습니다.",
     "container_failed": (
         "플랫폼이 이미지를 처리하지 못했습니다. 이미지를 바꾼 뒤 다시 승인해 주세요."
     ),
@@ -105,4 +106,27 @@ def explain_deletion(title: str, platform: Platform, *, is_deleted: bool) -> tup
         "게시물을 삭제할 수 없습니다",
         f"{name}에서는 이 게시물을 앱 밖에서 삭제할 수 없습니다. "
         f"{name} 앱에서 '{title}' 게시물을 직접 삭제해 주세요.",
+    )
+
+
+def explain_partial(
+    title: str,
+    live: Sequence[tuple[Platform, str]],
+    others: Sequence[tuple[Platform, str, str]],
+) -> tuple[str, str]:
+    """Title and text of the notification that a content is live on some of its accounts only.
+
+    Args:
+        title: of the content.
+        live: platform and user name of the accounts that show it.
+        others: the same of those that do not, and why.
+    """
+    shown = ", ".join(f"{PLATFORM_NAMES[platform]} @{name}" for platform, name in live)
+    missing = " ".join(
+        f"{PLATFORM_NAMES[platform]} @{name}: {why or '게시하지 못했습니다.'}"
+        for platform, name, why in others
+    )
+    return (
+        f"계정 {len(live) + len(others)}개 가운데 {len(live)}개에만 게시했습니다",
+        f"'{title}' 게시물이 올라간 계정: {shown}. 올라가지 않은 계정: {missing}",
     )

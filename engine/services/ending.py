@@ -16,6 +16,7 @@ from engine.errors import (
     PlatformError,
     QuotaSpent,
     ReconnectNeeded,
+    SeveralFound,
     Throttled,
 )
 from engine.rules.explaining import explain, explain_doubt, explain_quota
@@ -24,6 +25,7 @@ from engine.services.claiming import Claim
 from engine.services.ledger import close_attempt, move, result_key
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
+from engine.services.settling import settle
 from models.accounts import AccountStatus
 from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
@@ -61,6 +63,7 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
             ),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 
@@ -85,6 +88,7 @@ async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) 
             reference=Reference(kind="content", id=claimed.content_id),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 
@@ -130,6 +134,8 @@ async def refuse(
         match error:
             case InputInvalid():
                 return await fail(connection, claimed, code="input_invalid", detail=str(error))
+            case SeveralFound():
+                return await fail(connection, claimed, code="several_found", detail=str(error))
             case ReconnectNeeded():
                 await _mark_account(connection, claimed, AccountStatus.RECONNECT, str(error))
                 return await fail(connection, claimed, code="account_reconnect")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.services.batching import Batcher
 from engine.services.claiming import Claim
+from engine.services.settling import settle
 from models.events import PublishResult
 from models.publishing import PublishingStatus, is_allowed
 from models.words import PublishResultStatus
@@ -226,6 +227,7 @@ class Ledger:
             done = set(rows.scalars())
             await _plan_comments(connection, receipts, done)
             await close_contents(connection, content_ids)
+            await settle(connection, content_ids)
         return [receipt.claim.id in done for receipt in receipts]
 
     async def _add_links(self, links: Sequence[tuple[Claim, str]]) -> list[None]:

@@ -301,7 +301,7 @@ class Preparation:
                     return
                 case ContainerState.FAILED | ContainerState.EXPIRED:
                     await self._drop_container(claimed)
-                    if claimed.retry_count >= self._retry_max:
+                    if reading.is_permanent or claimed.retry_count >= self._retry_max:
                         raise InputInvalid(reading.detail, code="container_failed")
                     raise RetryLater(reading.detail, code="container_failed")
                 case ContainerState.PUBLISHED:

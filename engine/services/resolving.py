@@ -18,6 +18,7 @@ from engine.ports import AccountAccess, PlatformClient
 from engine.rules.explaining import explain
 from engine.services.ledger import close_contents
 from engine.services.outboxing import consume, put_event
+from engine.services.settling import settle
 from models.accounts import Platform, TokenVault
 from models.events import PublishResult
 from models.publishing import PublishingStatus
@@ -197,6 +198,7 @@ async def _write(
         trace_id=row.trace_id,
     )
     await close_contents(connection, [decision.content_id])
+    await settle(connection, [decision.content_id])
     log.info("decided by a person", content_id=decision.content_id, post_id=decision.post_id)
     return True
 

@@ -41,19 +41,47 @@ BEGIN
 END $$;
 """
 
-# Whoever changes a status leaves a row; a program that knows its user says so in the transaction:
-# SELECT set_config('sns.user_id', '7', true).
+# Whoever changes a status leaves a row, and whoever asks for a review reaches the reviewers: those
+# rules no writer may miss. A program that knows its user says so in the transaction:
+# SELECT set_config('sns.user_id', '7', true). The event is models.events.ApprovalRequest; a test
+# holds the two together.
 AUDIT_CONTENTS = """
 CREATE FUNCTION sns_audit_content() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    actor bigint := nullif(current_setting('sns.user_id', true), '')::bigint;
+    before text := CASE WHEN TG_OP = 'INSERT' THEN 'draft' ELSE OLD.status END;
+    trace text := replace(gen_random_uuid()::text, '-', '');
+    audit bigint;
 BEGIN
     INSERT INTO content_audits (content_id, user_id, from_status, to_status, note)
-    VALUES (NEW.id, nullif(current_setting('sns.user_id', true), '')::bigint,
-            OLD.status, NEW.status, nullif(current_setting('sns.note', true), ''));
+    VALUES (NEW.id, actor, before, NEW.status, nullif(current_setting('sns.note', true), ''))
+    RETURNING id INTO audit;
+    IF NEW.status = 'review' THEN
+        INSERT INTO outbox (kind, key, user_id, payload, trace_id)
+        SELECT 'event', 'approval_request:' || audit || ':' || reviewer.id, reviewer.id,
+               jsonb_build_object(
+                   'type', 'approval_request', 'v', 1,
+                   'ts', to_char(clock_timestamp() AT TIME ZONE 'UTC',
+                                 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                   'trace_id', trace, 'audience', jsonb_build_array('manager', 'client'),
+                   'content_id', NEW.id, 'title', NEW.title,
+                   'from_status', before, 'to_status', NEW.status,
+                   'requester', (SELECT name FROM users
+                                 WHERE id = coalesce(actor, NEW.created_by))),
+               trace
+        FROM client_members m JOIN users reviewer ON reviewer.id = m.user_id
+        WHERE m.client_id = NEW.client_id AND reviewer.role IN ('manager', 'client')
+        ORDER BY reviewer.id;
+    END IF;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER contents_audit AFTER UPDATE OF status ON contents
     FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status)
+    EXECUTE FUNCTION sns_audit_content();
+
+CREATE TRIGGER contents_audit_new AFTER INSERT ON contents
+    FOR EACH ROW WHEN (NEW.status = 'review')
     EXECUTE FUNCTION sns_audit_content();
 """
 

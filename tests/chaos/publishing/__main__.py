@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.publishing.accounting import Account, percentile
+from tests.chaos.publishing.accounting import Tally, percentile
 from tests.chaos.publishing.kinds import KINDS
 from tests.chaos.publishing.run import Outcome, Run, Shape, Waits, say
 
@@ -44,7 +44,7 @@ Progress and evidence go to stderr. The last line on stdout is JSON:
                       says so; until_live leaves out the second. A post killed after its request
                       left is mostly live at once, and known to be after the lease (10 s); one whose
                       request never left waits for the doubt (60 s).
-The exit code is 1 when duplicates or lost is not 0.
+The exit code is 1 when duplicates or lost is not 0, or when something never came to an end.
 
 examples:
   make chaos                   200 kills, and 20 at production settings (about 4 minutes)
@@ -72,10 +72,11 @@ def main() -> int:
     except TimeoutError as error:
         say(f"{error}; what the processes wrote is in {folder}")
         return 1
-    total = Account()
+    total, is_settled = Tally(), True
     for outcome in (chaos, calm):
         if outcome is not None:
-            total.add(outcome.account)
+            total.add(outcome.tally)
+            is_settled = is_settled and outcome.is_settled
     recovered = [] if calm is None else calm.recovery_s
     figures = {
         "kills": chaos.kills + (calm.kills if calm else 0),
@@ -101,7 +102,7 @@ def main() -> int:
         "seed": seed,
         "seconds": round(time.monotonic() - began),
     }
-    is_good = total.duplicates == 0 and total.lost == 0
+    is_good = total.duplicates == 0 and total.lost == 0 and is_settled
     if is_good and not given.keep and not total.complaints:
         shutil.rmtree(folder, ignore_errors=True)
     else:

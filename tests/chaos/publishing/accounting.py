@@ -34,7 +34,7 @@ FROM publishing_attempts ORDER BY publishing_log_id, number
 
 
 @dataclass(slots=True)
-class Account:
+class Tally:
     """The figures of one run, and every disagreement in words."""
 
     intents: int = 0
@@ -51,7 +51,7 @@ class Account:
     complaints: list[tuple[Intent, str]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "Account") -> None:
+    def add(self, other: "Tally") -> None:
         """The sum of two runs."""
         for name in self.__slots__:
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -105,9 +105,9 @@ class Books:
         """Its row; None when it was never armed."""
         return self._logs.get((intent.content_id, intent.account_id))
 
-    def account(self, intents: Sequence[Intent]) -> Account:
+    def account(self, intents: Sequence[Intent]) -> Tally:
         """Settle every intent."""
-        total = Account(intents=len(intents))
+        total = Tally(intents=len(intents))
         belonging = 0
         for intent in intents:
             posts = self.posts_of(intent)
@@ -119,7 +119,7 @@ class Books:
             )
         return total
 
-    def _settle(self, intent: Intent, posts: Sequence[Mapping[str, Any]], total: Account) -> None:
+    def _settle(self, intent: Intent, posts: Sequence[Mapping[str, Any]], total: Tally) -> None:
         requests = Counter(post["request_id"] for post in posts)
         is_doubled = any(count > 1 for count in requests.values())
         log = self.log_of(intent)
@@ -202,6 +202,13 @@ class Books:
         ]
         lines += [f"  tried {_short(attempt)}" for attempt in self._attempts[log["id"]]]
         return "\n".join(lines)
+
+    def was_carried_out(self, log_id: int, at: float) -> bool:
+        """Whether the platform got the post's request within two seconds of an instant."""
+        posts = {post["id"]: post for post in self._all_posts}
+        log = next((log for log in self._logs.values() if log["id"] == log_id), None)
+        post = None if log is None else posts.get(log["post_id"])
+        return post is not None and abs(post["arrived_at"] - at) < 2.0
 
     def recovery_s(self, log_id: int, killed_at: float) -> tuple[float, float] | None:
         """Seconds from a kill until the post in hand is live, and until its row says so too.

@@ -209,7 +209,7 @@ class Load:
             self._client_id,
             self._author_id,
             words,
-            json.dumps(kind.media_at(self._servers.sandbox.url, self._made)),
+            json.dumps(kind.media_at(self._servers.sandbox.url)),
             str(kind.format),
             due_at,
             [account.id for account in accounts],

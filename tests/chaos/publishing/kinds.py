@@ -7,8 +7,8 @@ from models.words import Platform, PostFormat
 
 PICTURE, FILM = "image", "video"
 # Small, and good for every kind: a Facebook reel has to be upright and 540 pixels wide.
-ADDRESSES = {PICTURE: "540x540/p{}.jpg", FILM: "540x960/f{}.mp4?seconds=4"}
-DIFFERENT = 4  # files of each sort; the sandbox makes them once
+# One of each sort, since every new worker looks at each file once.
+FILES = {PICTURE: "540x540/a.jpg", FILM: "540x960/a.mp4?seconds=3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,11 @@ class Kind:
         """Whether ``threads``, ``reel`` or ``youtube/short`` means this one; None means all."""
         return wanted in (None, self.platform, self.name, f"{self.platform}/{self.name}")
 
-    def media_at(self, sandbox_url: str, number: int) -> list[dict[str, Any]]:
+    def media_at(self, sandbox_url: str) -> list[dict[str, Any]]:
         """The content's media, from the sandbox."""
         return [
-            {
-                "kind": sort,
-                "url": f"{sandbox_url}/sandbox/media/"
-                + ADDRESSES[sort].format((number + place) % DIFFERENT),
-            }
-            for place, sort in enumerate(self.media)
+            {"kind": sort, "url": f"{sandbox_url}/sandbox/media/{FILES[sort]}"}
+            for sort in self.media
         ]
 
 

@@ -47,7 +47,7 @@ class Plan:
         platform: to a post of this platform, if one comes by in time; None is any.
         kind: and of this kind.
         nth: at the nth passing that fits.
-        patience_s: after this long any post will do; after four times as long any point.
+        patience_s: after this long any post will do; after eight times as long any point.
         is_first_claim: only a post that nothing has happened to yet.
         delay_s: between the request's departure and the misfortune.
         clock_off_s: how far this worker's wall clock is off from the start.

@@ -7,19 +7,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from cryptography.fernet import Fernet
 
 from models.accounts import TokenVault
-from tests.chaos.publishing.accounting import Account, Books
+from tests.chaos.publishing.accounting import Books, Tally
 from tests.chaos.publishing.crew import Crew
 from tests.chaos.publishing.intents import Load
 from tests.chaos.publishing.kinds import Kind
 from tests.chaos.publishing.misfortunes import Mishaps, Plans, Platform
-from tests.chaos.publishing.plans import Action, Plan, Strike
+from tests.chaos.publishing.plans import Action, Plan, Point, Strike
 from tests.chaos.publishing.servers import Servers
 
 SAY_EVERY_S = 5.0
@@ -102,13 +102,12 @@ class Shape:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run found."""
+    """What a run found; ``is_settled`` says that nothing was left open, and no event unsent."""
 
-    account: Account
+    tally: Tally
     kills: int
-    took_s: float
-    recovery_s: list[tuple[float, float]] = field(default_factory=list)
-    settled: bool = True
+    recovery_s: Sequence[tuple[float, float]]
+    is_settled: bool
 
 
 class Run:
@@ -151,7 +150,6 @@ class Run:
 
     async def run(self) -> Outcome:
         """Everything, from the first server to the account; the servers are ended in any case."""
-        began = time.monotonic()
         try:
             await self._servers.start()
             await self._load.prepare()
@@ -182,8 +180,7 @@ class Run:
             )
             try:
                 await self._crew.start()
-                settled = await self._suffer_then_settle()
-                return await self._close_books(time.monotonic() - began, settled=settled)
+                return await self._close_books(is_settled=await self._suffer_then_settle())
             finally:
                 await self._crew.stop()
         finally:
@@ -297,10 +294,10 @@ class Run:
                 say(f"{self._shape.name}: settling, {row}")
             await asyncio.sleep(0.2)
 
-    async def _close_books(self, took_s: float, *, settled: bool) -> Outcome:
+    async def _close_books(self, *, is_settled: bool) -> Outcome:
         books = await Books.read(self._servers)
-        account = books.account(self._load.intents)
-        self._tell(books, account)
+        tally = books.account(self._load.intents)
+        self._tell(books, tally)
         recovery = [
             found
             for strike in self._crew.strikes
@@ -308,16 +305,23 @@ class Run:
             for log_id in strike.posts[:1]
             if (found := books.recovery_s(log_id, strike.at)) is not None
         ]
-        return Outcome(account, self._kills, took_s, recovery, settled)
+        return Outcome(tally, self._kills, recovery, is_settled)
 
-    def _tell(self, books: Books, account: Account) -> None:
+    def _tell(self, books: Books, tally: Tally) -> None:
         name = self._shape.name
-        for intent, complaint in account.complaints:
+        for intent, complaint in tally.complaints:
             say(f"{name}: {complaint}\n{books.evidence(intent)}")
         points = Counter(f"{s.action} {s.point}" for s in self._crew.strikes)
         kinds = Counter(f"{s.platform} {s.kind}" for s in self._crew.strikes if s.platform)
         say(f"{name}: {_listed(points)}")
-        say(f"{name}: struck {_listed(kinds)}; reasons {_listed(account.reasons)}")
+        left = [
+            books.was_carried_out(log_id, strike.at)
+            for strike in self._crew.strikes
+            if (strike.action, strike.point) == (Action.KILL, Point.REQUEST_LEFT)
+            for log_id in strike.posts[:1]
+        ]
+        say(f"{name}: of {len(left)} requests that left and were killed, {sum(left)} became posts")
+        say(f"{name}: struck {_listed(kinds)}; reasons {_listed(tally.reasons)}")
 
 
 def _listed(counted: Counter[str]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.publishing.accounting import Account, Books
+from tests.chaos.publishing.accounting import Books, Tally
 from tests.chaos.publishing.intents import Intent
 from tests.chaos.publishing.kinds import KINDS, Kind
 
@@ -46,7 +46,7 @@ def log(status: str, **values: Any) -> dict[str, Any]:
 REASON = {"error_code": "input_invalid", "error_message": "사진이 너무 큽니다."}
 
 
-def settled(intent: Intent, posts: list[Any], row: dict[str, Any] | None) -> Account:
+def settled(intent: Intent, posts: list[Any], row: dict[str, Any] | None) -> Tally:
     return Books(posts, [] if row is None else [row], [], []).account([intent])
 
 
@@ -81,7 +81,7 @@ def test_what_came_to_a_stated_end_is_not_lost(
     given: Intent, posts: list[Any], row: dict[str, Any] | None, expected: dict[str, int]
 ) -> None:
     account = settled(given, posts, row)
-    figures = {name: getattr(account, name) for name in Account.__slots__ if name != "reasons"}
+    figures = {name: getattr(account, name) for name in Tally.__slots__ if name != "reasons"}
     figures.pop("complaints")
     assert {name: count for name, count in figures.items() if count} == {"intents": 1, **expected}
 

@@ -67,7 +67,7 @@ class Fate:
             return False
         plan = self.plan
         waited_s = time.monotonic() - self._waiting_since
-        if point is not self._ahead[0][1] and waited_s < 4 * plan.patience_s:
+        if point is not self._ahead[0][1] and waited_s < 8 * plan.patience_s:
             return False
         if claim is None:
             return True

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.sandbox.files import ranged
+from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
 from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
@@ -48,6 +48,7 @@ class Control:
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_film),
+            Route("/sandbox/media/bytes/{size:int}.mp4", self.read_bytes),
         ]
 
     async def list_accounts(self, request: Request) -> Response:
@@ -171,6 +172,10 @@ class Control:
         width, height = path["width"] // 2 * 2, path["height"] // 2 * 2
         film = await asyncio.to_thread(mp4, width, height, path["seed"], seconds)
         return ranged(request, film, media_type="video/mp4")
+
+    async def read_bytes(self, request: Request) -> Response:
+        """So many bytes that are no film, at no cost of memory."""
+        return endless(request, request.path_params["size"], media_type="video/mp4")
 
 
 def _listed(account: Account) -> dict[str, Any]:

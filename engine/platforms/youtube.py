@@ -191,8 +191,10 @@ class YouTubeClient:
         return container.id
 
     async def read_permalink(self, access: AccountAccess, post_id: str, kind: str) -> str | None:
-        """See the port; made from the id, without asking."""
-        return self._link(post_id, kind)
+        """See the port. The link follows from the id; it is given once people can see the video."""
+        video = await self._video(access, post_id, "status")
+        is_seen = video is not None and not is_unseen(video.get("status") or {})
+        return self._link(post_id, kind) if is_seen else None
 
     async def list_posts(
         self, access: AccountAccess, kind: str, since: datetime

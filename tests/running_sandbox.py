@@ -121,6 +121,11 @@ class RunningSandbox:
         query = {} if account is None else {"account": account}
         return self.ask("GET", "/sandbox/truth", query=query)["posts"]
 
+    def hidden(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Videos that only their channel has seen, in the order they were uploaded."""
+        query = {} if account is None else {"account": account}
+        return self.ask("GET", "/sandbox/truth", query=query)["hidden"]
+
     def requests(self, **filters: str) -> list[dict[str, Any]]:
         """What arrived; filters are ``path``, ``account`` and ``call``."""
         return self.ask("GET", "/sandbox/requests", query=filters)["requests"]

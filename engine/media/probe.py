@@ -11,6 +11,7 @@ is being published survives that.
 import asyncio
 import io
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 from engine.errors import MediaFault, MediaTooLarge, MediaUnreachable, MediaUnreadable
@@ -23,6 +24,10 @@ DEADLINE_S: Final = 30.0
 WITHOUT_RANGES_LIMIT: Final = 64 * 1024 * 1024  # bytes; then the whole file is fetched
 PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
 PIXEL_LIMIT: Final = 200_000_000
+
+
+# Threads of their own: a look waits for fetches, which need the loop's own pool for names.
+_LOOKERS: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="media-look")
 
 
 class Ranges(Protocol):
@@ -124,7 +129,7 @@ async def probe(source: Ranges, url: str, head: MediaHead) -> MediaFacts:
         file = RangeFile(source, url, size, asyncio.get_running_loop())
     try:
         async with asyncio.timeout(DEADLINE_S):
-            return await asyncio.to_thread(_look, file, size)
+            return await asyncio.get_running_loop().run_in_executor(_LOOKERS, _look, file, size)
     except TimeoutError:
         raise MediaUnreachable("the media host is too slow to look at the file") from None
 

@@ -7,8 +7,9 @@ ig-container and ig-media.
 
 import json
 import unicodedata
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from engine.errors import (
@@ -66,6 +67,7 @@ TRAITS: Final[Mapping[str, KindTraits]] = {
     "story": KindTraits(shows_text=False, takes_comments=False),
 }
 SCOPES: Final = frozenset({"instagram_business_basic", "instagram_business_content_publish"})
+UPLOAD_TRIES: Final = 3  # each goes on where the one before was cut off
 LIST_FIELDS: Final = "id,caption,timestamp,media_type,media_product_type,permalink"
 COMMENT_FIELDS: Final = "id,text,timestamp,username,from{id,username}"
 
@@ -138,11 +140,7 @@ class InstagramClient:
             children.append(await self._container(access, parameters))
             await parts.keep(children=children)
         for child in children:
-            try:
-                await wait_for(lambda id_=child: self._read(access, id_))  # type: ignore[misc]
-            except RetryLater:
-                await parts.keep(children=None)  # one of them failed: all are made anew
-                raise
+            await wait_for(partial(self._read, access, child))
         return children
 
     async def _reel(
@@ -169,22 +167,12 @@ class InstagramClient:
                     code="media_without_size",
                     english="The video's host does not tell its size; put it elsewhere.",
                 )
-            offset = await self._offset(access, container_id)
-            if offset == head.size_bytes:  # only our own note of it was lost
-                return
-            answer = await self._uploader.send(
-                "POST",
-                f"{self._upload_url}/{segment(container_id)}",
-                headers={
-                    "Authorization": f"OAuth {access.token.reveal()}",
-                    "offset": str(offset),
-                    "file_size": str(head.size_bytes),
-                    "Content-Length": str(head.size_bytes - offset),
-                },
-                body=self._bytes_of(media, offset),
-            )
-        except OutcomeUnknown as lost:
-            raise again(lost) from None
+            for tries_left in reversed(range(UPLOAD_TRIES)):
+                try:
+                    return await self._send_rest(access, media, container_id, head.size_bytes)
+                except OutcomeUnknown as lost:
+                    if not tries_left:
+                        raise again(lost) from None
         except MediaUnreachable as fault:
             raise RetryLater(str(fault), code="media_unreachable") from fault
         except MediaFault as fault:
@@ -193,10 +181,33 @@ class InstagramClient:
                 code="media_unusable",
                 english=str(fault),
             ) from fault
-        value_of(answer, access)
 
-    def _bytes_of(self, media: Media, offset: int) -> AsyncIterator[bytes]:
-        return self._media.stream(media.url, offset)
+    async def _send_rest(
+        self, access: AccountAccess, media: Media, container_id: str, size_bytes: int
+    ) -> None:
+        """Send what the platform does not have yet.
+
+        Raises:
+            OutcomeUnknown: it was cut off.
+        """
+        offset = await self._offset(access, container_id)
+        if offset == size_bytes:  # only the answer, or our own note of it, was lost
+            return
+        if offset > size_bytes:  # there are other bytes at the address by now
+            offset = 0
+        answer = await self._uploader.send(
+            "POST",
+            f"{self._upload_url}/{segment(container_id)}",
+            headers={
+                "Authorization": f"OAuth {access.token.reveal()}",
+                "offset": str(offset),
+                "file_size": str(size_bytes),
+                "Content-Length": str(size_bytes - offset),
+            },
+            body=self._media.stream(media.url, offset),
+        )
+        if value_of(answer, access).get("success") is not True:
+            raise unreadable("an upload that it does not call successful")
 
     async def _offset(self, access: AccountAccess, container_id: str) -> int:
         """How many bytes of a film are there already."""
@@ -270,13 +281,20 @@ class InstagramClient:
     async def list_comments(
         self, access: AccountAccess, post_id: str, since: datetime
     ) -> Sequence[LiveComment]:
-        """See the port. The platform has no ``since`` for comments: all are read."""
+        """See the port. The platform has no ``since`` for comments: all are read.
+
+        An author's id may be one that only this app is shown, other than the account's own, so the
+        name of the post's owner counts too.
+        """
+        owner = await self._graph.get(access, f"/{segment(post_id)}", {"fields": "username"})
         rows = await self._graph.rows(
             access,
             f"/{segment(post_id)}/comments",
             {"fields": COMMENT_FIELDS, "limit": "50"},
         )
-        return own_comments(rows, access, since, text="text", instant="timestamp")
+        return own_comments(
+            rows, access, since, text="text", instant="timestamp", username=owner.get("username")
+        )
 
     async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
         """See the port."""
@@ -327,7 +345,7 @@ def _parameters_of(post: Post, kind: str) -> dict[str, str]:
     for name, value in (
         ("location_id", options.get("location_id")),
         ("collaborators", options.get("collaborators")),
-        ("cover_url", options.get("cover_url")),
+        ("cover_url", _cover_of(options)),
         ("thumb_offset", options.get("thumb_offset_ms")),
         ("share_to_feed", options.get("share_to_feed")),
     ):
@@ -338,6 +356,11 @@ def _parameters_of(post: Post, kind: str) -> dict[str, str]:
             [{"username": tag.username} for tag in post.media[0].user_tags]
         )
     return parameters
+
+
+def _cover_of(options: Mapping[str, Any]) -> str | None:
+    cover = options.get("cover_url")
+    return None if cover is None else ascii_url(cover)
 
 
 def _medium_parameters(media: Media, kind: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
 from engine.sandbox.threads import Threads
 from engine.sandbox.uploads import DOOR
-from engine.sandbox.youtube import PREFIXES, YouTube
+from engine.sandbox.youtube import YouTube, is_google
 from engine.sandbox.youtube_state import YouTubeWorld
 
 
@@ -74,7 +74,7 @@ class Sandbox:
         """Serve one request, or the start and end of the server's life."""
         if scope["type"] == "http" and _is_graph(scope["path"].split("/", 2)[1]):
             await self._graph(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(PREFIXES):
+        elif scope["type"] == "http" and is_google(scope["path"]):
             await self._youtube(scope, receive, send)
         else:
             await self._site(scope, receive, send)

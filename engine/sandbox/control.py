@@ -126,13 +126,18 @@ class Control:
         return Response(status_code=204)
 
     async def read_truth(self, request: Request) -> Response:
-        """``?account=&since=`` → ``{"posts": […], "requests": [publish requests]}``."""
+        """``?account=&since=`` → ``{"posts": […], "hidden": […], "requests": [publish requests]}``.
+
+        ``hidden`` are videos that only their channel has seen.
+        """
         query = request.query_params
         account = query.get("account")
         world = self._world()
+        world.youtube.show_what_is_due(world)
         return _json(
             {
                 "posts": visible_posts(world, account, _instant(query.get("since", "0"))),
+                "hidden": world.youtube.hidden(account),
                 "requests": seen_requests(world, None, account, "publish"),
             }
         )

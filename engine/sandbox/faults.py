@@ -18,7 +18,7 @@ AnswerKind = Literal[
     "close",  # the connection ends without a byte
     "reset",  # the connection breaks without a byte
     "stall",  # nothing, ever
-    "error",  # a Graph error: status, code, subcode, message
+    "error",  # in the host's own envelope: status and code, subcode or reason, message
     "html",  # a gateway's page: status
     "wrong_json",  # JSON of a shape nobody documented: status
     "truncated",  # half the body, then the end of the connection
@@ -45,8 +45,9 @@ class Fault:
         code: Graph error code of ``error``.
         subcode: Graph error subcode of ``error``.
         message: overrides the usual message of ``error``.
-        reason: YouTube's word for ``error``, such as ``quotaExceeded``.
-        after_bytes: of an upload: the connection ends when so much of the body has come.
+        reason: Google's word for ``error``, such as ``quotaExceeded`` or ``invalid_grant``.
+        after_bytes: of a ``PUT`` to an upload session: the connection ends when so many bytes of
+            the body have come and, in whole steps of 256 KiB, are stored.
     """
 
     id: int

@@ -178,6 +178,7 @@ class PublicPost:
     path: str = ""
     is_deleted: bool = False
     comments: list[Comment] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)  # what the platform alone has
 
     @property
     def image_url(self) -> str:

@@ -36,6 +36,13 @@ class Switches:
         upload_limit_reached: the channel's own limit of a day is spent.
         sessions_lost: no upload session is known any more.
         session_life_s: seconds until an upload session is gone. Undocumented.
+        sessions_move: every 308 names a new address of the session, and the old one is gone.
+        uploads_lag_s: seconds until an upload stands in the channel's playlist. Undocumented.
+        access_token_life_s: seconds until an access token from ``/token`` has expired.
+        refresh_token_life_s: seconds until a refresh token has, as while an app is in "Testing";
+            None is never.
+        rotate_refresh_tokens: every refresh gives a new refresh token and ends the old one.
+        google_client_secret: when set, ``/token`` takes no other.
         reject_duplicates: the same bytes on one channel are rejected.
         comments_disabled: of every video.
         sparse_pages: lists put an empty page with ``next`` between full ones.
@@ -66,6 +73,12 @@ class Switches:
     upload_limit_reached: bool = False
     sessions_lost: bool = False
     session_life_s: float = 6 * 86_400.0
+    sessions_move: bool = False
+    uploads_lag_s: float = 0.0
+    access_token_life_s: float = 3599.0
+    refresh_token_life_s: float | None = None
+    rotate_refresh_tokens: bool = False
+    google_client_secret: str | None = None
     reject_duplicates: bool = False
     comments_disabled: bool = False
     sparse_pages: bool = False

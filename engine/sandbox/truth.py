@@ -52,4 +52,5 @@ def _listed(post: PublicPost) -> dict[str, Any]:
         "request_id": post.request_id,
         "comments": [one.text for one in post.comments],
         "is_deleted": post.is_deleted,
+        **post.details,
     }

@@ -1,40 +1,38 @@
-"""YouTube's data and upload hosts, as far as publishing needs them.
+"""YouTube's data host, as far as publishing needs it.
 
-Sources, read 2026-11-23: the discovery document of youtube.v3, revision 20261104;
-https://developers.google.com/youtube/v3/guides/using_resumable_upload_protocol and
-.../determine_quota_cost.
+Sources: the discovery document of youtube.v3, revision 20261104, read 2026-11-25, and
+https://developers.google.com/youtube/v3/determine_quota_cost, read 2026-11-23.
 """
 
-import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
-from engine.sandbox.faults import Fault
-from engine.sandbox.state import Account, Comment, SeenRequest, World
-from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
-from engine.sandbox.videos import inspect
-from engine.sandbox.wire import Wire, wire_of
+from engine.sandbox.state import Account, Comment, PublicPost, SeenRequest, World
+from engine.sandbox.surface import Answer, Surface
 from engine.sandbox.youtube_errors import YouTubeError
-from engine.sandbox.youtube_state import STEP, Session, Video
+from engine.sandbox.youtube_exchange import Exchange, Host, json_answer
+from engine.sandbox.youtube_metadata import DEFAULT_PRIVACY, check_snippet, completed_status
+from engine.sandbox.youtube_resources import instant, thread_resource, video_resource
+from engine.sandbox.youtube_state import Video
+from engine.sandbox.youtube_tokens import PATHS, GoogleTokens
+from engine.sandbox.youtube_uploads import UPLOADS, Uploads
 
 DATA: Final = "/youtube/v3/"
-UPLOADS: Final = ("/upload/youtube/v3/", "/resumable/upload/youtube/v3/")
 PREFIXES: Final = (DATA, *UPLOADS)
-TITLE_LIMIT: Final = 100
-DESCRIPTION_LIMIT: Final = 5000  # bytes
-TAGS_LIMIT: Final = 500  # characters
-CATEGORIES: Final = frozenset(map(str, range(1, 45)))
-THUMBNAIL_LIMIT: Final = 50 * 1024 * 1024
-RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-COSTS: Final = {"GET": 1, "POST": 50, "PUT": 50, "DELETE": 50}
-JSON_KEPT: Final = 64 * 1024
+COSTS: Final = {"GET": 1, "POST": 50, "PUT": 50, "DELETE": 50}  # units; an unknown call costs 1
+PAGE_DEFAULT: Final = 5
+PAGE_LIMIT: Final = 50
+THREADS_DEFAULT: Final = 20
+THREADS_LIMIT: Final = 100
+COMMENT_LIMIT: Final = 10_000  # characters
+
+
+def is_google(path: str) -> bool:
+    """Whether a path is of one of Google's hosts."""
+    return path.startswith(PREFIXES) or path in PATHS
 
 
 @dataclass(slots=True)
@@ -46,32 +44,40 @@ class YouTubeRequest:
     body: dict[str, Any]
     account: Account
     seen: SeenRequest
-    base_url: str
 
     def parts(self) -> list[str]:
-        """What ``part`` asks for."""
-        return [name for name in self.query.get("part", "").split(",") if name]
+        """What ``part`` asks for.
+
+        Raises:
+            YouTubeError: it is missing.
+        """
+        names = [name for name in self.query.get("part", "").split(",") if name]
+        if not names:
+            raise YouTubeError("missingRequiredParameter", message="No filter selected: part")
+        return names
+
+    def number(self, name: str, default: int, limit: int) -> int:
+        """A whole number of the query, from 0 to ``limit``.
+
+        Raises:
+            YouTubeError: it is none.
+        """
+        text = self.query.get(name, str(default))
+        if not text.isdecimal() or int(text) > limit:
+            raise YouTubeError("invalidParameter", message=f"Invalid value for {name}: {text}")
+        return int(text)
 
 
 Act = Callable[[YouTubeRequest], Awaitable[dict[str, Any] | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """What an upload request says of its bytes."""
-
-    start: int | None  # None asks how far the session is
-    end: int | None
-    total: int | None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class YouTube:
-    """The ASGI application for YouTube's paths."""
+    """The ASGI application for the paths of Google's hosts."""
 
     def __init__(self, world: Callable[[], World], surface: Surface) -> None:
-        self._world = world
-        self._surface = surface
+        self._host = Host(world, surface)
+        self._uploads = Uploads(self._host)
+        self._tokens = GoogleTokens(self._host)
         self._acts: dict[tuple[str, str], tuple[str, Act]] = {
             ("GET", "videos"): ("read_container", _list_videos),
             ("PUT", "videos"): ("update_video", _update_video),
@@ -85,445 +91,109 @@ class YouTube:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
-        wire = wire_of(scope)
-        try:
-            if scope["path"].startswith(UPLOADS):
-                await self._serve_upload(scope, receive, send, wire)
-            else:
-                await self._serve(scope, receive, send, wire)
-        except asyncio.CancelledError:
-            wire.reset()
-            await gone(receive)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
-        world, method = self._world(), scope["method"]
-        query, token = _query_and_token(scope)
-        body = await _json_body(receive)
-        resource = scope["path"].removeprefix(DATA)
-        name, act = self._acts.get((method, resource), ("unknown", _unknown))
-        if name == "update_video" and _makes_visible(world, body):
-            name = "publish"
-        seen = self._see(world, scope, name, wire, query, body)
-        account = world.account_of(token) if token else None
-        seen.account = None if account is None else account.id
-
-        async def carry_out(is_repeat: bool) -> Answer:
-            try:
-                caller = _authenticated(world, account)
-                _spend(world, "units", COSTS[method])
-                request = YouTubeRequest(world, query, body, caller, seen, base_url_of(scope))
-                answer = await act(request)
-                return Answer(
-                    200 if answer is not None else 204, orjson.dumps(answer or {}), [JSON]
-                )
-            except YouTubeError as error:
-                return Answer(error.status, error.body(), [JSON])
-
-        await self._surface.respond(
-            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
-        )
-
-    async def _serve_upload(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
-        world, method = self._world(), scope["method"]
-        query, token = _query_and_token(scope)
-        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
-        if scope["path"].endswith("/thumbnails/set"):
-            await self._thumbnail(scope, receive, send, wire, query, token)
-            return
-        if "upload_id" not in query:
-            await self._start(scope, receive, send, wire, query, headers, token)
-            return
-        said = _upload_of(headers)
-        name = "probe_upload" if said.start is None else "upload"
-        seen = self._see(world, scope, name, wire, query, {})
-        session = world.youtube.sessions.get(query["upload_id"])
-        seen.account = None if session is None else session.account.id
-        fault = world.faults.peek_bytes(method, seen.path, name, seen.account)
-        is_whole = await _store(
-            session, said, receive, None if fault is None else fault.after_bytes
-        )
-        if fault is not None:
-            self._surface.note(world, fault, seen)
-            wire.close()
-            await gone(receive)
-            return
-        if not is_whole:
-            return  # the caller is gone; what came stays
-
-        async def carry_out(is_repeat: bool) -> Answer:
-            try:
-                return await _progress(world, seen, session, said)
-            except YouTubeError as error:
-                return Answer(error.status, error.body(), [JSON])
-
-        await self._surface.respond(
-            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
-        )
-
-    async def _start(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        wire: Wire,
-        query: dict[str, str],
-        headers: dict[str, str],
-        token: str | None,
-    ) -> None:
-        """``POST``: a session; no video exists yet."""
-        world = self._world()
-        body = await _json_body(receive)
-        seen = self._see(world, scope, "create_container", wire, query, body)
-        account = world.account_of(token) if token else None
-        seen.account = None if account is None else account.id
-
-        async def carry_out(is_repeat: bool) -> Answer:
-            try:
-                caller = _authenticated(world, account)
-                _spend(world, "uploads", 1)
-                if world.switches.upload_limit_reached:
-                    raise YouTubeError("uploadLimitExceeded")
-                snippet, status = _checked(body)
-                number = world.number()
-                session = Session(
-                    id=f"upload{number:012d}",
-                    account=caller,
-                    snippet=snippet,
-                    status=status,
-                    size=int(headers.get("x-upload-content-length", "0")),
-                    created_at=world.clock.now(),
-                    file_name=headers.get("slug", ""),
-                )
-                world.youtube.sessions[session.id] = session
-                where = (
-                    f"{base_url_of(scope)}{scope['path']}"
-                    f"?uploadType=resumable&upload_id={session.id}"
-                )
-                return Answer(200, b"", [JSON, (b"location", where.encode())])
-            except YouTubeError as error:
-                return Answer(error.status, error.body(), [JSON])
-
-        await self._surface.respond(
-            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
-        )
-
-    async def _thumbnail(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        wire: Wire,
-        query: dict[str, str],
-        token: str | None,
-    ) -> None:
-        world = self._world()
-        size, more = 0, True
-        while more:
-            message = await receive()
-            size += len(message.get("body", b""))
-            more = message.get("more_body", False)
-        seen = self._see(world, scope, "set_thumbnail", wire, query, {})
-        account = world.account_of(token) if token else None
-        seen.account = None if account is None else account.id
-
-        async def carry_out(is_repeat: bool) -> Answer:
-            try:
-                caller = _authenticated(world, account)
-                _spend(world, "units", COSTS["POST"])
-                video = _own_video(world, caller, query.get("videoId", ""))
-                if not 0 < size <= THUMBNAIL_LIMIT:
-                    raise YouTubeError("mediaBodyRequired")
-                video.has_thumbnail = True
-                return Answer(200, orjson.dumps({"kind": "youtube#thumbnailSetResponse"}), [JSON])
-            except YouTubeError as error:
-                return Answer(error.status, error.body(), [JSON])
-
-        await self._surface.respond(
-            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
-        )
-
-    def _see(
-        self,
-        world: World,
-        scope: Scope,
-        call: str,
-        wire: Wire,
-        query: dict[str, str],
-        body: dict[str, Any],
-    ) -> SeenRequest:
-        number = world.number()
-        seen = SeenRequest(
-            id=f"Y{number:010d}",
-            method=scope["method"],
-            path=scope["path"],
-            call=call,
-            account=None,
-            arrived_at=wire.arrived_at,
-            query=query,
-            json=body if len(orjson.dumps(body)) <= JSON_KEPT else None,
-        )
-        world.requests.append(seen)
-        return seen
-
-
-def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
-    reason = fault.reason or ("backendError" if (fault.status or 500) >= 500 else "badRequest")
-    error = YouTubeError(reason, message=fault.message, status=fault.status)
-    return Answer(error.status, error.body(), [JSON])
-
-
-def _query_and_token(scope: Scope) -> tuple[dict[str, str], str | None]:
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    token = query.pop("access_token", None)
-    for name, value in scope["headers"]:
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            token = value[7:].strip().decode("latin-1")
-    return query, token
-
-
-async def _json_body(receive: Receive) -> dict[str, Any]:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    try:
-        value = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _authenticated(world: World, account: Account | None) -> Account:
-    if account is None or account.token_subcode is not None:
-        raise YouTubeError("authError")
-    if account.token_expires_at is not None and world.clock.now() >= account.token_expires_at:
-        raise YouTubeError("authError")
-    return account
-
-
-def _spend(world: World, bucket: str, units: int) -> None:
-    """Count a call; what is over the day's quota is refused, and counted all the same."""
-    switches, now = world.switches, world.clock.now()
-    if switches.youtube_quota_model == "units" and bucket == "uploads":
-        bucket, units = "units", 1600
-    is_upload = bucket == "uploads"
-    limit = switches.youtube_uploads_a_day if is_upload else switches.youtube_units_a_day
-    if world.youtube.spend(bucket, units, now) > limit:
-        raise YouTubeError("quotaExceeded")
-
-
-def _checked(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    snippet, status = dict(body.get("snippet") or {}), dict(body.get("status") or {})
-    title = snippet.get("title", "")
-    if not isinstance(title, str) or not 0 < len(title) <= TITLE_LIMIT or {"<", ">"} & set(title):
-        raise YouTubeError("invalidTitle")
-    if len(str(snippet.get("description", "")).encode()) > DESCRIPTION_LIMIT:
-        raise YouTubeError("invalidDescription")
-    if sum(len(tag) + (2 if " " in tag else 0) + 1 for tag in snippet.get("tags") or ()) > (
-        TAGS_LIMIT + 1
-    ):
-        raise YouTubeError("invalidTags")
-    if str(snippet.get("categoryId", "22")) not in CATEGORIES:
-        raise YouTubeError("invalidCategoryId")
-    _check_status(status)
-    status.setdefault("privacyStatus", "public")
-    return snippet, status
-
-
-def _check_status(status: dict[str, Any]) -> None:
-    if "publishAt" not in status:
-        return
-    try:
-        datetime.fromisoformat(str(status["publishAt"]))
-    except ValueError:
-        raise YouTubeError("invalidPublishAt") from None
-    if status.get("privacyStatus") != "private":
-        raise YouTubeError("invalidPublishAt")
-
-
-def _upload_of(headers: dict[str, str]) -> _Upload:
-    found = RANGE.fullmatch(headers.get("content-range", ""))
-    if found is None:
-        length = int(headers.get("content-length", "0"))
-        return _Upload(0, length - 1, length)
-    total = None if found[3] == "*" else int(found[3])
-    if found[1] is None:
-        return _Upload(None, None, total)
-    return _Upload(int(found[1]), int(found[2]), total)
-
-
-async def _store(
-    session: Session | None, said: _Upload, receive: Receive, after_bytes: int | None
-) -> bool:
-    """Store an upload's bytes as they come; of a broken piece, whole steps of 256 KiB only.
-
-    Gives whether the request came to its end.
-    """
-    pending, came, more = b"", 0, True
-    takes = session is not None and session.video is None and said.start == session.received
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return False
-        piece = message.get("body", b"")
-        more = message.get("more_body", False)
-        if after_bytes is not None and came + len(piece) >= after_bytes:
-            piece, more = piece[: after_bytes - came], False
-        came += len(piece)
-        if not takes or session is None:
-            continue
-        pending += piece
-        whole = len(pending) // STEP * STEP
-        session.take(pending[:whole])
-        pending = pending[whole:]
-    is_whole = after_bytes is None
-    if takes and session is not None and is_whole:
-        session.take(pending)
-    return is_whole or after_bytes is not None
-
-
-async def _progress(
-    world: World, seen: SeenRequest, session: Session | None, said: _Upload
-) -> Answer:
-    """What the session has by now: 308 with its range, or the video."""
-    now = world.clock.now()
-    if (
-        session is None
-        or world.switches.sessions_lost
-        or (now - session.created_at >= world.switches.session_life_s)
-    ):
-        raise YouTubeError("notFound")
-    if said.total is not None and session.size == 0:
-        session.size = said.total
-    if said.start is not None and said.end is not None and said.total is not None:
-        is_last = said.end == said.total - 1
-        if not is_last and (said.end + 1 - said.start) % STEP:
-            raise YouTubeError("invalidChunk")
-    if session.video is None and session.size and session.received >= session.size:
-        session.video = await _new_video(world, seen, session)
-    if session.video is not None:
-        video = session.video
-        return Answer(200, orjson.dumps(_as_resource(world, video, ["snippet", "status"])), [JSON])
-    headers = [JSON]
-    if session.received:
-        headers.append((b"range", f"bytes=0-{session.received - 1}".encode()))
-    return Answer(308, b"", headers)
-
-
-async def _new_video(world: World, seen: SeenRequest, session: Session) -> Video:
-    number = world.number()
-    video = Video(
-        id=f"v{number:010d}",
-        number=number,
-        account=session.account,
-        snippet=session.snippet,
-        status=session.status,
-        size=session.received,
-        sha256=session.digest.hexdigest(),
-        file_name=session.file_name,
-        created_at=world.clock.now(),
-    )
-    if session.file is not None:
-        session.file.seek(0)
-        facts = await asyncio.to_thread(inspect, session.file.read())
-        session.file.close()
-        session.file = None
-        if facts is None:
-            video.failure = "invalidFile"
+        path = scope["path"]
+        if path in PATHS:
+            serve = self._tokens.serve
+        elif path.startswith(UPLOADS):
+            serve = self._uploads.serve
         else:
-            video.width, video.height = facts.width, facts.height
-            video.duration_s = facts.duration_s
-    if world.switches.reject_duplicates and any(
-        one.sha256 == video.sha256 and one.account is video.account
-        for one in world.youtube.videos.values()
-    ):
-        video.rejection = "duplicate"
-    world.youtube.videos[video.id] = video
-    if video.status.get("privacyStatus") in ("public", "unlisted"):
-        _show(world, video, seen)
-    return video
+            serve = self._serve
+        await self._host.take(scope, receive, send, serve)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        world = exchange.world
+        body: dict[str, Any] = {}
+        unreadable: YouTubeError | None = None
+        try:
+            body = await exchange.body.read_json()
+        except YouTubeError as error:
+            unreadable = error
+        resource = exchange.scope["path"].removeprefix(DATA)
+        name, carry_out = self._acts.get((exchange.method, resource), ("unknown", None))
+        if name == "update_video" and _sets_privacy(exchange.query, body):
+            name = "publish"
+        elif name == "read_container" and _is_seen(world, exchange.query):
+            name = "read_post"
+        seen = exchange.see(name, body)
+
+        async def act(is_repeat: bool) -> Answer:
+            account = exchange.caller()
+            exchange.spend("units", 1 if carry_out is None else COSTS[exchange.method])
+            if unreadable is not None:
+                raise unreadable
+            if carry_out is None:
+                raise YouTubeError("notFound")
+            world.youtube.show_what_is_due(world)
+            answer = await carry_out(YouTubeRequest(world, exchange.query, body, account, seen))
+            return Answer(204, b"", []) if answer is None else json_answer(answer)
+
+        await self._host.answer(exchange, seen, act)
 
 
-def _show(world: World, video: Video, seen: SeenRequest, *, posted_at: float | None = None) -> None:
-    if video.post is not None:
-        return
-    video.post = world.add_post(
-        number=world.number(),
-        id=video.id,
-        account=video.account,
-        platform="youtube",
-        kind=video.kind,
-        container_id=video.id,
-        caption=str(video.snippet.get("description", "")),
-        title=str(video.snippet.get("title", "")),
-        media=[],
-        path=f"/watch?v={video.id}",
-        posted_at=posted_at,
-        arrived_at=seen.arrived_at,
-        request_id=seen.id,
-    )
+def _sets_privacy(query: dict[str, str], body: dict[str, Any]) -> bool:
+    """Whether an update lets people see the video, now or at ``publishAt``."""
+    status = body.get("status") or {}
+    if "status" not in query.get("part", "").split(",") or not isinstance(status, dict):
+        return False
+    return status.get("privacyStatus", DEFAULT_PRIVACY) != "private" or "publishAt" in status
 
 
-def _show_what_is_due(world: World, seen: SeenRequest) -> None:
-    """Let videos appear whose ``publishAt`` the sandbox's clock has passed."""
-    now = world.clock.now()
-    for video in world.youtube.videos.values():
-        text = video.status.get("publishAt")
-        if text is None or video.post is not None:
-            continue
-        at = datetime.fromisoformat(str(text)).timestamp()
-        if at <= now:
-            video.status["privacyStatus"] = "public"
-            _show(world, video, seen, posted_at=at)
+def _is_seen(world: World, query: dict[str, str]) -> bool:
+    return any(video_id in world.posts for video_id in query.get("id", "").split(","))
 
 
 def _own_video(world: World, account: Account, video_id: str) -> Video:
     video = world.youtube.videos.get(video_id)
-    if video is None or video.account is not account:
+    if video is None:
         raise YouTubeError("videoNotFound")
+    if video.account is not account:
+        raise YouTubeError("forbidden" if video.post is not None else "videoNotFound")
     return video
 
 
-def _makes_visible(world: World, body: dict[str, Any]) -> bool:
-    status = body.get("status") or {}
-    return status.get("privacyStatus") in ("public", "unlisted") or "publishAt" in status
-
-
-async def _unknown(request: YouTubeRequest) -> None:
-    raise YouTubeError("notFound")
-
-
 async def _list_videos(request: YouTubeRequest) -> dict[str, Any]:
-    _show_what_is_due(request.world, request.seen)
-    items = []
-    for video_id in request.query.get("id", "").split(","):
-        video = request.world.youtube.videos.get(video_id)
-        if video is not None and (video.account is request.account or video.post is not None):
-            items.append(_as_resource(request.world, video, request.parts()))
-    return {"kind": "youtube#videoListResponse", "items": items}
+    """Those of the asked ids that there are; what is private, its channel alone sees."""
+    parts = request.parts()
+    if "id" not in request.query:
+        raise YouTubeError("missingRequiredParameter", message="No filter selected: id")
+    found = [
+        video
+        for video_id in request.query["id"].split(",")
+        if (video := request.world.youtube.videos.get(video_id)) is not None
+        and (video.account is request.account or video.status["privacyStatus"] != "private")
+    ]
+    return {
+        "kind": "youtube#videoListResponse",
+        "items": [video_resource(request.world, video, parts) for video in found],
+        "pageInfo": {"totalResults": len(found), "resultsPerPage": len(found)},
+    }
 
 
 async def _update_video(request: YouTubeRequest) -> dict[str, Any]:
-    body, world = request.body, request.world
+    """Replace whole parts: what the body leaves out of one is gone."""
+    body, world, parts = request.body, request.world, request.parts()
     video = _own_video(world, request.account, str(body.get("id", "")))
-    parts = request.parts()
+    snippet, status = video.snippet, video.status
     if "snippet" in parts:
-        snippet = dict(body.get("snippet") or {})
+        snippet = _object(body, "snippet")
         if "categoryId" not in snippet:
-            raise YouTubeError("invalidVideoMetadata")
-        _checked({"snippet": snippet})
-        video.snippet = snippet
+            raise YouTubeError("invalidCategoryId")
+        check_snippet(snippet)
     if "status" in parts:
-        status = dict(body.get("status") or {})
-        _check_status(status)
+        status = completed_status(_object(body, "status"))
         if "publishAt" in status and video.post is not None:
             raise YouTubeError("invalidPublishAt")
-        video.status = status
-        if status.get("privacyStatus") in ("public", "unlisted"):
-            _show(world, video, request.seen)
-        _show_what_is_due(world, request.seen)
-    return _as_resource(world, video, parts)
+    video.snippet = snippet
+    if "status" in parts:
+        video.status, video.last_said_by = status, request.seen
+        if status["privacyStatus"] != "private":
+            world.youtube.show(world, video)
+        world.youtube.show_what_is_due(world)
+    if video.post is not None:
+        video.post.title = str(snippet["title"])
+        video.post.caption = str(snippet.get("description", ""))
+        video.post.details = video.details()
+    return video_resource(world, video, parts)
 
 
 async def _delete_video(request: YouTubeRequest) -> None:
@@ -534,141 +204,148 @@ async def _delete_video(request: YouTubeRequest) -> None:
 
 
 async def _list_channels(request: YouTubeRequest) -> dict[str, Any]:
-    account = request.account
-    uploads = f"UU{account.id.removeprefix('UC')}"
-    item = {
-        "kind": "youtube#channel",
-        "id": account.id,
-        "snippet": {"title": account.username},
-        "contentDetails": {"relatedPlaylists": {"uploads": uploads}},
-        "statistics": {"videoCount": str(len(account.posts))},
-    }
-    parts = request.parts()
-    chosen = {name: value for name, value in item.items() if name in ("kind", "id", *parts)}
-    return {"kind": "youtube#channelListResponse", "items": [chosen]}
+    parts, account = request.parts(), request.account
+    if "id" in request.query:
+        ids = request.query["id"].split(",")
+        channels = [one for one in map(request.world.accounts.get, ids) if one is not None]
+    elif request.query.get("mine") == "true":
+        channels = [account]
+    else:
+        raise YouTubeError("missingRequiredParameter", message="No filter selected: mine, id")
+    items = [_channel_resource(channel, parts) for channel in channels]
+    return {"kind": "youtube#channelListResponse", "items": items}
 
 
-async def _list_uploads(request: YouTubeRequest) -> dict[str, Any]:
-    """The uploads of a channel, private ones too for its owner; newest first."""
-    account = request.account
-    if request.query.get("playlistId") != f"UU{account.id.removeprefix('UC')}":
-        raise YouTubeError("notFound")
-    size = min(50, int(request.query.get("maxResults", "5")))
-    below = int(request.query.get("pageToken") or 0)
-    found = [
-        video
-        for video in reversed(request.world.youtube.videos.values())
-        if video.account is account and (not below or video.number < below)
-    ]
-    page = found[:size]
-    answer: dict[str, Any] = {
-        "kind": "youtube#playlistItemListResponse",
-        "items": [
-            {
-                "kind": "youtube#playlistItem",
-                "snippet": {
-                    "title": video.snippet.get("title", ""),
-                    "publishedAt": _instant(video.created_at),
-                    "resourceId": {"videoId": video.id},
-                },
-                "contentDetails": {"videoId": video.id},
-            }
-            for video in page
-        ],
-        "pageInfo": {"totalResults": len(found), "resultsPerPage": size},
-    }
-    if len(found) > len(page):
-        answer["nextPageToken"] = str(page[-1].number)
-    return answer
-
-
-async def _list_categories(request: YouTubeRequest) -> dict[str, Any]:
-    names = {"22": "People & Blogs", "24": "Entertainment", "26": "Howto & Style"}
-    items = [{"id": id_, "snippet": {"title": title}} for id_, title in names.items()]
-    return {"kind": "youtube#videoCategoryListResponse", "items": items}
-
-
-async def _create_thread(request: YouTubeRequest) -> dict[str, Any]:
-    snippet = request.body.get("snippet") or {}
-    post = request.world.posts.get(str(snippet.get("videoId", "")))
-    if post is None:
-        raise YouTubeError("videoNotFound")
-    if request.world.switches.comments_disabled:
-        raise YouTubeError("commentsDisabled")
-    text = ((snippet.get("topLevelComment") or {}).get("snippet") or {}).get("textOriginal", "")
-    if not text:
-        raise YouTubeError("commentTextRequired")
-    number = request.world.number()
-    comment = Comment(number, f"Ug{number:012d}", text, request.account, request.world.clock.now())
-    post.comments.append(comment)
-    return _thread(post.id, comment)
-
-
-async def _list_threads(request: YouTubeRequest) -> dict[str, Any]:
-    post = request.world.posts.get(request.query.get("videoId", ""))
-    if post is None:
-        raise YouTubeError("videoNotFound")
-    if request.world.switches.comments_disabled:
-        raise YouTubeError("commentsDisabled")
-    items = [_thread(post.id, comment) for comment in reversed(post.comments)]
-    return {
-        "kind": "youtube#commentThreadListResponse",
-        "items": items[: int(request.query.get("maxResults", "20"))],
-        "pageInfo": {"totalResults": len(items), "resultsPerPage": 20},
-    }
-
-
-def _thread(video_id: str, comment: Comment) -> dict[str, Any]:
-    return {
-        "kind": "youtube#commentThread",
-        "id": comment.id,
-        "snippet": {
-            "videoId": video_id,
-            "canReply": True,
-            "totalReplyCount": 0,
-            "isPublic": True,
-            "topLevelComment": {
-                "id": comment.id,
-                "snippet": {
-                    "textDisplay": comment.text,
-                    "textOriginal": comment.text,
-                    "authorDisplayName": comment.account.username,
-                    "authorChannelId": {"value": comment.account.id},
-                    "likeCount": 0,
-                    "publishedAt": _instant(comment.created_at),
-                    "updatedAt": _instant(comment.created_at),
-                },
-            },
-        },
-    }
-
-
-def _as_resource(world: World, video: Video, parts: list[str]) -> dict[str, Any]:
-    is_done = world.clock.now() - video.created_at >= world.switches.container_ready_s
-    upload = "processed" if is_done else "uploaded"
-    status = {"uploadStatus": upload, **video.status}
-    if video.rejection is not None:
-        status |= {"uploadStatus": "rejected", "rejectionReason": video.rejection}
-    elif video.failure is not None:
-        status |= {"uploadStatus": "failed", "failureReason": video.failure}
+def _channel_resource(channel: Account, parts: list[str]) -> dict[str, Any]:
     values = {
-        "snippet": {
-            **video.snippet,
-            "channelId": video.account.id,
-            "publishedAt": _instant(video.created_at),
+        "snippet": {"title": channel.username},
+        "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": _uploads_of(channel)}},
+        "statistics": {
+            "viewCount": "0",
+            "subscriberCount": "0",
+            "hiddenSubscriberCount": False,
+            "videoCount": str(len(channel.posts)),
         },
-        "status": status,
-        "processingDetails": {"processingStatus": "succeeded" if is_done else "processing"},
-        "fileDetails": {"fileName": video.file_name, "fileSize": str(video.size)},
-        "contentDetails": {"duration": f"PT{round(video.duration_s)}S"},
-        "statistics": {"viewCount": "0", "likeCount": "0", "commentCount": "0"},
     }
     return {
-        "kind": "youtube#video",
-        "id": video.id,
+        "kind": "youtube#channel",
+        "id": channel.id,
         **{name: values[name] for name in parts if name in values},
     }
 
 
-def _instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _uploads_of(channel: Account) -> str:
+    return f"UU{channel.id.removeprefix('UC')}"
+
+
+async def _list_uploads(request: YouTubeRequest) -> dict[str, Any]:
+    """The uploads of a channel, private ones too for its owner; newest first."""
+    world, account, parts = request.world, request.account, request.parts()
+    if request.query.get("playlistId") != _uploads_of(account):
+        raise YouTubeError("playlistNotFound")
+    size = request.number("maxResults", PAGE_DEFAULT, PAGE_LIMIT)
+    below = request.query.get("pageToken", "")
+    if below and not below.isdecimal():
+        raise YouTubeError("invalidPageToken")
+    listed_until = world.clock.now() - world.switches.uploads_lag_s
+    uploads = [
+        video
+        for video in reversed(world.youtube.videos.values())
+        if video.account is account and video.created_at <= listed_until
+    ]
+    found = [video for video in uploads if not below or video.number < int(below)]
+    page = found[:size]
+    answer: dict[str, Any] = {
+        "kind": "youtube#playlistItemListResponse",
+        "items": [_item_resource(video, parts) for video in page],
+        "pageInfo": {"totalResults": len(uploads), "resultsPerPage": size},
+    }
+    if page and len(found) > len(page):
+        answer["nextPageToken"] = str(page[-1].number)
+    return answer
+
+
+def _item_resource(video: Video, parts: list[str]) -> dict[str, Any]:
+    values = {
+        "snippet": {
+            "publishedAt": instant(video.created_at),
+            "channelId": video.account.id,
+            "title": video.snippet.get("title", ""),
+            "description": video.snippet.get("description", ""),
+            "playlistId": _uploads_of(video.account),
+            "resourceId": {"kind": "youtube#video", "videoId": video.id},
+        },
+        "contentDetails": {"videoId": video.id, "videoPublishedAt": instant(video.created_at)},
+        "status": {"privacyStatus": video.status["privacyStatus"]},
+    }
+    return {
+        "kind": "youtube#playlistItem",
+        "id": f"{_uploads_of(video.account)}.{video.id}",
+        **{name: values[name] for name in parts if name in values},
+    }
+
+
+async def _list_categories(request: YouTubeRequest) -> dict[str, Any]:
+    names = {"22": "People & Blogs", "24": "Entertainment", "26": "Howto & Style"}
+    items = [
+        {"kind": "youtube#videoCategory", "id": number, "snippet": {"title": title}}
+        for number, title in names.items()
+    ]
+    return {"kind": "youtube#videoCategoryListResponse", "items": items}
+
+
+async def _create_thread(request: YouTubeRequest) -> dict[str, Any]:
+    world = request.world
+    snippet = _object(request.body, "snippet")
+    post = _commented(request, snippet.get("videoId"))
+    text = _object(_object(snippet, "topLevelComment"), "snippet").get("textOriginal")
+    if not text or not isinstance(text, str):
+        raise YouTubeError("commentTextRequired")
+    if len(text) > COMMENT_LIMIT:
+        raise YouTubeError("commentTextTooLong")
+    number = world.number()
+    comment = Comment(number, f"Ug{number:012d}", text, request.account, world.clock.now())
+    post.comments.append(comment)
+    return thread_resource(post.id, comment)
+
+
+async def _list_threads(request: YouTubeRequest) -> dict[str, Any]:
+    post = _commented(request, request.query.get("videoId"))
+    size = request.number("maxResults", THREADS_DEFAULT, THREADS_LIMIT)
+    below = request.query.get("pageToken", "")
+    if below and not below.isdecimal():
+        raise YouTubeError("invalidPageToken")
+    found = [
+        comment for comment in reversed(post.comments) if not below or comment.number < int(below)
+    ]
+    page = found[:size]
+    answer: dict[str, Any] = {
+        "kind": "youtube#commentThreadListResponse",
+        "items": [thread_resource(post.id, comment) for comment in page],
+        "pageInfo": {"totalResults": len(page), "resultsPerPage": size},
+    }
+    if page and len(found) > len(page):
+        answer["nextPageToken"] = str(page[-1].number)
+    return answer
+
+
+def _commented(request: YouTubeRequest, video_id: object) -> PublicPost:
+    """The video that a comment is about."""
+    post = request.world.posts.get(str(video_id))
+    if post is None:
+        raise YouTubeError("videoNotFound")
+    if request.world.switches.comments_disabled:
+        raise YouTubeError("commentsDisabled")
+    return post
+
+
+def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of a body; missing is empty.
+
+    Raises:
+        YouTubeError: it is something else than an object.
+    """
+    value = values.get(name, {})
+    if not isinstance(value, dict):
+        raise YouTubeError("badRequest", message=f"Invalid value for {name}")
+    return dict(value)

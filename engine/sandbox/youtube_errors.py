@@ -3,7 +3,7 @@
 Source: https://developers.google.com/youtube/v3/docs/errors, read 2026-11-23.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -16,8 +16,15 @@ ROWS: Final[dict[str, tuple[int, str, str]]] = {
     "invalidVideoMetadata": (400, "youtube.video", "The request metadata is invalid."),
     "mediaBodyRequired": (400, "youtube.video", "The request does not include the content."),
     "uploadLimitExceeded": (400, "youtube.video", "The user has exceeded the number of videos."),
+    "invalidImage": (400, "youtube.thumbnail", "The provided image content is invalid."),
+    "commentTextTooLong": (400, "youtube.commentThread", "The comment is too long."),
     "commentTextRequired": (400, "youtube.commentThread", "The comment has no text."),
     "invalidChunk": (400, "global", "A chunk's size must be a multiple of 256 KiB."),
+    "parseError": (400, "global", "Parse Error"),
+    "missingRequiredParameter": (400, "youtube.parameter", "No filter selected."),
+    "invalidParameter": (400, "global", "Invalid value."),
+    "invalidPageToken": (400, "youtube.parameter", "The request specifies an invalid page token."),
+    "uploadTooLarge": (413, "global", "The request is too large."),
     "badRequest": (400, "global", "Bad request."),
     "authError": (401, "youtube.header", "Invalid Credentials"),
     "quotaExceeded": (403, "youtube.quota", "The request cannot be completed: quota exceeded."),
@@ -31,6 +38,7 @@ ROWS: Final[dict[str, tuple[int, str, str]]] = {
     "youtubeSignupRequired": (401, "youtube.header", "Unauthorized"),
     "videoNotFound": (404, "youtube.video", "The video cannot be found."),
     "notFound": (404, "global", "Not Found"),
+    "playlistNotFound": (404, "youtube.playlistItem", "The playlist cannot be found."),
     "channelNotFound": (404, "youtube.channel", "Channel not found."),
     "backendError": (500, "global", "Backend Error"),
     "internalError": (500, "global", "Internal error encountered."),
@@ -51,7 +59,7 @@ class YouTubeError(Exception):
 
     def body(self) -> bytes:
         """The envelope, as bytes of JSON."""
-        error = {
+        error: dict[str, Any] = {
             "code": self.status,
             "message": str(self),
             "errors": [{"message": str(self), "domain": self.domain, "reason": self.reason}],

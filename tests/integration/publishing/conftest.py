@@ -46,6 +46,7 @@ class Stage:
                 "SNS_TOKEN_KEYS": TOKEN_KEY,
                 "SNS_JWT_SECRET": "x" * 32,
                 "SNS_PUBLISH_TIMEOUT_S": "1",
+                "SNS_CIRCUIT_OPEN_S": "0.3",
             }
         )
         self.media = HttpMediaSource(allow_private=True)

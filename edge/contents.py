@@ -198,7 +198,7 @@ async def read_content(context: Context, one: OneContent, _: Nothing) -> Content
     async with context.database.transaction() as connection:
         try:
             content = await approving.content_for(
-                connection, content_id=one.content_id, editor=_editor(context)
+                connection, content_id=one.content_id, editor=_editor(context), to_change=False
             )
         except StepRefused as refused:
             raise _problem_of(refused) from None

@@ -29,6 +29,7 @@ CONTENT_STEPS: Final[Mapping[tuple[ContentStatus, ContentStatus], frozenset[Role
     (_S.REVIEW, _S.DRAFT): _EDITORS,
     (_S.REJECTED, _S.DRAFT): _EDITORS,
     (_S.APPROVED, _S.DRAFT): _EDITORS,  # withdrawn
+    (_S.APPROVED, _S.REVIEW): _EDITORS,  # changed, or doubted: the reviewers look again
 }
 """Steps that people take, and the roles that may; ``approved → published`` is the engine's own."""
 
@@ -73,23 +74,29 @@ class Editor:
         return any(role in self.roles for role in roles)
 
 
-async def content_for(connection: Statements, *, content_id: int, editor: Editor) -> Row:
-    """The content, locked, if the user serves its client.
+async def content_for(
+    connection: Statements, *, content_id: int, editor: Editor, to_change: bool = True
+) -> Row:
+    """The content, if the user serves its client; locked, unless it is only read.
+
+    A lock holds up a sender at its very second, so readers take none.
 
     Raises:
-        StepRefused: ``unknown``; also for contents of clients that are not the user's.
+        StepRefused: ``unknown``; also for contents of clients that are not the user's, and for a
+            user who has no row: no audit could name them.
     """
     rows = await connection.fetch(
-        """
+        f"""
         SELECT c.id, c.client_id, c.created_by, c.title, c.body, c.media::text AS media, c.format,
                c.options::text AS options, c.status, c.scheduled_at, c.published_at, c.revision
         FROM contents c
-        WHERE c.id = $1::bigint AND ($3::boolean OR EXISTS (
-            SELECT 1 FROM client_members m
-            WHERE m.client_id = c.client_id AND m.user_id = $2::bigint
-        ))
-        FOR NO KEY UPDATE
-        """,
+        WHERE c.id = $1::bigint AND EXISTS (SELECT 1 FROM users u WHERE u.id = $2::bigint)
+          AND ($3::boolean OR EXISTS (
+              SELECT 1 FROM client_members m
+              WHERE m.client_id = c.client_id AND m.user_id = $2::bigint
+          ))
+        {"FOR NO KEY UPDATE" if to_change else ""}
+        """,  # noqa: S608  # one of two words of ours
         content_id,
         editor.user_id,
         Role.ADMIN in editor.roles,
@@ -187,6 +194,8 @@ async def edit(
     if not editor.has(_EDITORS):
         raise StepRefused("role", "콘텐츠를 고칠 권한이 없습니다.", "only editors may do this")
     await _refuse_when_sent(connection, content_id)
+    if changes == Changes():
+        return status
     await _sign(connection, editor, None)
     await connection.fetch(
         """
@@ -256,7 +265,8 @@ async def _refuse_when_sent(connection: Statements, content_id: int) -> None:
     """
     rows = await connection.fetch(
         """
-        SELECT bool_or(status IN ('sending', 'in_doubt', 'needs_person')) AS is_sent,
+        SELECT bool_or(status IN ('sending', 'in_doubt')) AS is_sent,
+               bool_or(status = 'needs_person') AS is_unsure,
                bool_or(status = 'success') AS is_live
         FROM publishing_logs WHERE content_id = $1::bigint
         """,
@@ -269,6 +279,13 @@ async def _refuse_when_sent(connection: Statements, content_id: int) -> None:
             "게시해 주세요.",
             "it is being sent and can no longer be changed; wait for its result, then act on the "
             "live post",
+        )
+    if rows[0]["is_unsure"]:
+        raise StepRefused(
+            "being-sent",
+            "게시되었는지 확인되지 않은 계정이 있어 바꿀 수 없습니다. 그 계정의 게시물을 확인해 "
+            "게시 여부를 먼저 정해 주세요.",
+            "it may be live on an account; decide that post first",
         )
     if rows[0]["is_live"]:
         raise StepRefused(
@@ -312,6 +329,11 @@ async def _sign(connection: Statements, editor: Editor, note: str | None) -> Non
 async def _have_checked(
     connection: Statements, content_id: int, revision: int, status: ContentStatus
 ) -> None:
+    """Have it checked for its accounts; of a content that has none yet, nothing can be said."""
+    if not await connection.fetch(
+        "SELECT 1 FROM content_targets WHERE content_id = $1::bigint LIMIT 1", content_id
+    ):
+        return
     await put_message(
         connection,
         key=f"validate:{content_id}:{revision}:{status}:{uuid4().hex[:8]}",

@@ -51,7 +51,8 @@ class Facebook:
         if edge == "comments":
             return Call("create_comment", create_comment)
         if not edge:
-            wants = {"is_published", "published"} & request.parameters.keys()
+            given = request.parameters
+            wants = given.get("is_published", given.get("published", "")).lower() == "true"
             return Call("publish" if wants else "update_post", _update)
         is_hidden = request.parameters.get("published", "true").lower() == "false"
         acts = {"feed": self._create_post, "photos": self._create_photo}

@@ -170,7 +170,9 @@ async def test_what_is_being_sent_is_neither_changed_nor_withdrawn(desk: Desk, s
         ),
     ]
     kind = "partly-live" if state == "success" else "being-sent"
+    advice = {"success": "삭제해", "needs_person": "정해 주세요"}.get(state, "결과를 받은 뒤")
     for answer in answers:
+        assert advice in answer.json()["detail"]
         assert answer.status_code == 409
         assert answer.json()["type"] == f"urn:sns:problem:{kind}"
         assert "바꿀 수 없" in answer.json()["detail"]
@@ -286,3 +288,38 @@ async def test_what_a_person_decides_is_done_by_an_actor(
     user_id = desk.people[Role.MANAGER].id
     assert row["payload"]["args"][:3] == [content.id, target["id"], user_id]
     await desk.rows("UPDATE publishing_logs SET status = 'failed' WHERE status = 'in_doubt'")
+
+
+async def test_an_edit_that_changes_nothing_keeps_an_approval(desk: Desk) -> None:
+    content = await desk.content(ContentStatus.APPROVED, due_in_s=3600)
+    answer = await desk.ask(Role.OPERATOR, "PATCH", f"/contents/{content.id}", json={})
+    assert answer.json() == {"status": "approved"}
+    [row] = await desk.rows("SELECT revision FROM contents WHERE id = :id", id=content.id)
+    assert row["revision"] == content.revision
+
+
+async def test_a_content_without_accounts_is_reviewed_and_not_sent_to_be_checked(
+    desk: Desk,
+) -> None:
+    content = await desk.make.content(status=ContentStatus.DRAFT)
+    assert (await desk.step(Role.OPERATOR, content, "review")).is_success
+    assert await desk.rows("SELECT 1 FROM outbox WHERE actor = 'validate_content'") == []
+
+
+async def test_reading_a_content_holds_up_no_sender(desk: Desk) -> None:
+    """A sender takes a share lock at its second; one that a reader held would make it wait."""
+    content = await desk.content(ContentStatus.APPROVED)
+    async with desk.database.begin() as sender:
+        await sender.execute(
+            text("SELECT 1 FROM contents WHERE id = :id FOR SHARE"), {"id": content.id}
+        )
+        async with asyncio.timeout(3):  # the edge gives a statement up after 5 s
+            answer = await desk.ask(Role.OPERATOR, "GET", f"/contents/{content.id}")
+    assert answer.is_success
+
+
+async def test_a_token_of_nobody_changes_nothing(desk: Desk) -> None:
+    content = await desk.content()
+    async with calling(desk.edge.port, 10**9, roles=["admin"]) as client:
+        answer = await client.post(f"/contents/{content.id}/steps", json={"to": "review"})
+    assert answer.status_code == 404

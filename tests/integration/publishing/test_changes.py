@@ -89,6 +89,7 @@ async def test_a_content_that_is_approved_again_is_sent_again(stage: Stage) -> N
     await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
     await stage.scan()
     assert (await stage.log_of(content))["status"] == "cancelled"
+    await stage.rows("UPDATE contents SET status = 'review' WHERE id = :id", id=content.id)
     await stage.rows(
         "UPDATE contents SET status = 'approved', scheduled_at = now() WHERE id = :id",
         id=content.id,

@@ -1,5 +1,6 @@
 """What a limit of the platform does: it holds what it concerns, costs no retry, and ends."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -19,8 +20,9 @@ async def hold_of(stage: Stage, account: Any) -> dict[str, Any]:
 
 async def until_held(stage: Stage, content: Any) -> dict[str, Any]:
     """The post's log, once the refusal is written."""
-    while (log := await stage.log_of(content))["error_code"] is None:
-        pass
+    async with asyncio.timeout(15):
+        while (log := await stage.log_of(content))["error_code"] is None:
+            await asyncio.sleep(0.02)
     return log
 
 

@@ -5,6 +5,12 @@
     EngineError
     ├── BootFailed              one line for a person, then exit code 1
     ├── InvalidCommand          the arguments name nothing that can be acted on: dead letter
+    ├── MediaFault              a media URL does not give a file that can be used
+    │   ├── MediaForbidden      the guard does not go there: another address
+    │   ├── MediaUnreachable    nothing came; ``is_retryable`` says whether a retry can help
+    │   ├── MediaTooLarge       more bytes than the caller takes: a smaller file
+    │   ├── MediaChanged        no longer the file that was begun with: begin again at its start
+    │   └── MediaUnreadable     it came, and is no picture or video that can be read: another file
     └── PlatformError           a platform, or the road to it, said no
         ├── NotSent             no byte of the request left: retry later
         ├── OutcomeUnknown      it may have happened: only reads may decide
@@ -31,6 +37,57 @@ class BootFailed(EngineError):
 
 class InvalidCommand(EngineError):
     """The arguments of a command name nothing that can be acted on; a retry cannot help."""
+
+
+class MediaFault(EngineError):
+    """A media URL does not give a file that can be used.
+
+    Args:
+        message: for a person; never holds the URL's query, which may be a signature.
+        code: a word of ours, such as ``"timeout"`` or ``"status_404"``.
+        evidence: what was seen (host, status, sizes).
+    """
+
+    def __init__(self, message: str, *, code: str, evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.evidence = evidence or {}
+
+
+class MediaForbidden(MediaFault):
+    """The URL, or what its name resolves to, is nothing that the engine connects to."""
+
+
+class MediaUnreachable(MediaFault):
+    """No file came from the URL.
+
+    Args:
+        is_retryable: whether the same request may do better later: a timeout or a 503 may, a 404
+            will not.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        is_retryable: bool,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, evidence=evidence)
+        self.is_retryable = is_retryable
+
+
+class MediaTooLarge(MediaFault):
+    """The file has more bytes than the caller takes."""
+
+
+class MediaChanged(MediaFault):
+    """The URL now gives another file than the one that was begun with."""
+
+
+class MediaUnreadable(MediaFault):
+    """The bytes are no picture or video that can be read."""
 
 
 class PlatformError(EngineError):

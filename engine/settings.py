@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         default=600, ge=0, description="no matching post after this long means not live"
     )
     too_late_s: float = Field(default=86_400, gt=0, description="due longer ago is refused")
+    media_allow_private: bool = Field(
+        default=False, description="fetch media from private addresses too; for development"
+    )
 
     # Outbox
     outbox_overdue_s: float = Field(default=120, gt=0)

@@ -94,6 +94,7 @@ def environment(folder: Folder, ports: Ports) -> dict[str, str]:
         "SNS_DATABASE_URL": postgres.url("sns"),
         "SNS_REDIS_URL": valkey.url(),
         "SNS_INSTAGRAM_BASE_URL": f"http://127.0.0.1:{ports.sandbox}/v25.0",
+        "SNS_MEDIA_ALLOW_PRIVATE": "true",  # the sandbox serves its pictures on loopback
         "SNS_METRICS_PORT_CRITICAL": str(ports.metrics_critical),
         "SNS_METRICS_PORT_HIGH": str(ports.metrics_high),
         "SNS_METRICS_PORT_MEDIUM": str(ports.metrics_medium),

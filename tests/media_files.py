@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -49,6 +50,21 @@ def video(
                 output.mux(sound.encode(silence))
             output.mux(sound.encode(None))
     return file.getvalue()
+
+
+def with_index_first(video_bytes: bytes, path: Path) -> bytes:
+    """The picture of a video as a file for the web, made at ``path``: the muxer reads it back."""
+    options = {"movflags": "faststart"}
+    with (
+        av.open(io.BytesIO(video_bytes)) as source,
+        av.open(str(path), "w", format="mp4", container_options=options) as output,
+    ):
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    return path.read_bytes()
 
 
 def with_gap(video_bytes: bytes, gap_bytes: int) -> tuple[bytes, int, bytes]:

@@ -164,7 +164,7 @@ def _video(file: BinaryIO, start: bytes, size: int) -> dict[str, Any]:
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     with av.open(file, "r", container_options=options, metadata_errors="replace") as container:
         if not container.streams.video:
-            raise Unreadable("no_video")
+            raise Unreadable("no_video" if container.streams.audio else "broken")
         stream = container.streams.video[0]
         width, height = stream.width, stream.height
         if width <= 0 or height <= 0:

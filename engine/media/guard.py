@@ -21,6 +21,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 WEB_PORTS: Final = (80, 443)
 FIRST_FREE_PORT: Final = 1024  # below it, only the web's own: no mail server, no shell
+LAST_PORT: Final = 65535
 URL_LIMIT: Final = 8192  # characters; signed URLs of clouds are up to about 2,000
 ADDRESSES_TRIED: Final = 4  # of one name; each may cost a whole connect timeout's share
 
@@ -43,7 +44,7 @@ def checked_url(url: str) -> httpx.URL:
         raise MediaForbidden("the address must start with http:// or https://", code="bad_url")
     if parsed.userinfo:
         raise MediaForbidden("the address must hold no user name or password", code="credentials")
-    if port is not None and port not in WEB_PORTS and port < FIRST_FREE_PORT:
+    if port is not None and port not in WEB_PORTS and not FIRST_FREE_PORT <= port <= LAST_PORT:
         raise MediaForbidden(
             f"port {port} is not for web servers", code="bad_port", evidence={"host": host}
         )

@@ -93,8 +93,8 @@ def environment(folder: Folder, ports: Ports) -> dict[str, str]:
     return {
         "SNS_DATABASE_URL": postgres.url("sns"),
         "SNS_REDIS_URL": valkey.url(),
-        "SNS_INSTAGRAM_BASE_URL": f"http://127.0.0.1:{ports.sandbox}/v25.0",
-        "SNS_MEDIA_ALLOW_PRIVATE": "true",  # the sandbox serves its pictures on loopback
+        **sandbox_addresses(f"http://127.0.0.1:{ports.sandbox}"),
+        "SNS_MEDIA_ALLOW_PRIVATE": "True",  # the double serves its pictures on loopback
         "SNS_METRICS_PORT_CRITICAL": str(ports.metrics_critical),
         "SNS_METRICS_PORT_HIGH": str(ports.metrics_high),
         "SNS_METRICS_PORT_MEDIUM": str(ports.metrics_medium),
@@ -157,3 +157,17 @@ def log_of(folder: Folder, program: str) -> Path:
 
 def _escaped(value: str | Path) -> str:
     return str(value).replace("%", "%%")
+
+
+def sandbox_addresses(sandbox_url: str) -> dict[str, str]:
+    """Every platform's address, as settings that lead to the double at ``sandbox_url``."""
+    return {
+        "SNS_INSTAGRAM_BASE_URL": f"{sandbox_url}/v25.0",
+        "SNS_INSTAGRAM_UPLOAD_URL": f"{sandbox_url}/ig-api-upload/v25.0",
+        "SNS_FACEBOOK_BASE_URL": f"{sandbox_url}/v26.0",
+        "SNS_FACEBOOK_UPLOAD_URL": f"{sandbox_url}/video-upload/v26.0",
+        "SNS_THREADS_BASE_URL": f"{sandbox_url}/v1.0",
+        "SNS_YOUTUBE_BASE_URL": f"{sandbox_url}/youtube/v3",
+        "SNS_YOUTUBE_UPLOAD_URL": f"{sandbox_url}/upload/youtube/v3",
+        "SNS_YOUTUBE_WATCH_URL": f"{sandbox_url}/watch",
+    }

@@ -1,8 +1,9 @@
 """The process that opens a stranger's file: it can crash, hang or swell without harm to a worker.
 
 Run as a script, alone with the standard library, Pillow and PyAV: no setting, no secret and no
-network of ours. It asks its parent for bytes and tells the facts at the end:
+network of ours. It serves one file after the other, for as long as its parent lets it live:
 
+- to the child: the file's size (8 bytes)
 - to the parent: ``r`` + offset (8 bytes) + length (4): bytes, please
 - to the child: length (4) + so many bytes; fewer than asked for means the file's end
 - to the parent: ``=`` + 8 zero bytes + length (4) + JSON: facts, or ``{"unreadable": code}``
@@ -10,18 +11,21 @@ network of ours. It asks its parent for bytes and tells the facts at the end:
 
 import io
 import json
+import math
 import os
 import resource
 import struct
 import sys
+import time
 import warnings
 from typing import Any, BinaryIO, Final
 
 HEADER: Final = struct.Struct(">cQI")
 LENGTH: Final = struct.Struct(">I")
+SIZE: Final = struct.Struct(">Q")
 
 MEMORY_BYTES: Final = 1536 * 1024 * 1024  # of address space; libraries alone take about 500 MB
-CPU_S: Final = 20  # seconds; the slowest honest file takes about one
+CPU_S: Final = 20  # seconds for one file; the slowest honest file takes about one
 PIXELS: Final = 64_000_000  # of a picture or frame; 8K video has 33 million
 READ_AHEAD: Final = 256 * 1024  # bytes; the parent reads in larger blocks
 
@@ -234,25 +238,37 @@ def _say(questions: BinaryIO, value: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Read one file, whose size is the only argument."""
+    """Read files until the parent has no more of them."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What a library prints must not get between the questions.
     questions = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    size = int(sys.argv[1])
-    remote = RemoteFile(size, questions, sys.stdin.buffer)
-    file = io.BufferedReader(remote, READ_AHEAD)
+    while len(asked := sys.stdin.buffer.read(SIZE.size)) == SIZE.size:
+        (size,) = SIZE.unpack(asked)
+        _limit_cpu()
+        remote = RemoteFile(size, questions, sys.stdin.buffer)
+        _say(questions, _facts_or_fault(io.BufferedReader(remote, READ_AHEAD), size))
+
+
+def _limit_cpu() -> None:
+    """Let the system end this process if the next file takes too long."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    end_s = math.ceil(time.process_time()) + CPU_S
+    if most != resource.RLIM_INFINITY:
+        end_s = min(end_s, most)
+    resource.setrlimit(resource.RLIMIT_CPU, (end_s, most))
+
+
+def _facts_or_fault(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
-        facts = facts_of(file, size)
+        return facts_of(file, size)
     except Unreadable as fault:
-        facts = {"unreadable": str(fault)}
+        return {"unreadable": str(fault)}
     except MemoryError:
-        facts = {"unreadable": "memory"}
+        return {"unreadable": "memory"}
     except Exception:  # noqa: BLE001 - a decoder may throw anything
-        facts = {"unreadable": "broken"}
-    _say(questions, facts)
+        return {"unreadable": "broken"}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 The decoders run in a process of their own (``decoder``), because a thread can neither be stopped
 nor survive a crash of native code, and a worker holds secrets. That process has no network: this
-side answers its questions for bytes, through the guarded source.
+side answers its questions for bytes, through the guarded source. To start one costs ten times
+the CPU of a picture, so a process that has read a picture well reads the next ones too; one that
+met a video or a fault ends.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from engine.ports import MediaFacts, MediaHead
 
 DEADLINE_S: Final = 90.0  # for one file, the network included
 AT_ONCE: Final = 2  # processes; each may use a core
+PICTURES_EACH: Final = 200  # of one process: what its libraries leak stays small
 BLOCK_BYTES: Final = 1024 * 1024
 BLOCKS_KEPT: Final = 8
 READ_LIMIT: Final = 96 * 1024 * 1024  # bytes of one file; an index of hours of video is 20 MiB
@@ -70,6 +73,7 @@ class Prober:
         self._deadline_s = deadline_s
         self._monotonic = monotonic
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._idle: list[_Decoder] = []
         self._known: OrderedDict[tuple[str, str], tuple[float, MediaFacts]] = OrderedDict()
 
     async def probe(self, url: str) -> MediaFacts:
@@ -82,6 +86,11 @@ class Prober:
             facts = self._recall(url, head.version) or await self._within_deadline(url, head)
         self._remember(url, facts)
         return facts
+
+    async def close(self) -> None:
+        """End the processes. Idempotent."""
+        while self._idle:
+            await self._idle.pop().end()
 
     async def _within_deadline(self, url: str, head: MediaHead) -> MediaFacts:
         progress = _Progress()
@@ -98,13 +107,48 @@ class Prober:
     async def _read(self, url: str, head: MediaHead, progress: "_Progress") -> MediaFacts:
         if head.accepts_ranges and head.size_bytes is not None:
             blocks = _Blocks(self._source, url, head.size_bytes, head.version)
-            facts, size_bytes = await _decode(blocks, progress), head.size_bytes
+            facts, size_bytes = await self._decode(blocks, progress), head.size_bytes
         else:
             with tempfile.TemporaryFile() as file:
                 with progress:
                     size_bytes = await self._download(url, file, head.version)
-                facts = await _decode(_Copy(file, size_bytes), progress)
+                facts = await self._decode(_Copy(file, size_bytes), progress)
         return MediaFacts(**facts, size_bytes=size_bytes, version=head.version)
+
+    async def _decode(self, content: "_Content", progress: "_Progress") -> dict[str, Any]:
+        """The facts that a decoder process tells of ``content``.
+
+        Raises:
+            MediaUnreadable: it told a fault, or a fresh one ended without a word.
+        """
+        facts: dict[str, Any] | None = None
+        while self._idle and facts is None:
+            # One that waited may have been ended by others: that says nothing of this file.
+            facts = await self._ask(self._idle.pop(), content, progress)
+        if facts is None:
+            facts = await self._ask(await _Decoder.start(), content, progress)
+        if facts is None:
+            raise _unreadable("crashed")
+        if "unreadable" in facts:
+            raise _unreadable(str(facts["unreadable"]))
+        return facts
+
+    async def _ask(
+        self, process: "_Decoder", content: "_Content", progress: "_Progress"
+    ) -> dict[str, Any] | None:
+        """The process's answer; None when it ended before it gave one."""
+        is_reusable = False
+        try:
+            facts = await process.facts_of(content, progress)
+            is_reusable = facts.get("kind") == "image" and process.files < PICTURES_EACH
+            return facts
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        finally:
+            if is_reusable:
+                self._idle.append(process)
+            else:
+                await process.end()
 
     async def _download(self, url: str, file: IO[bytes], version: str) -> int:
         size_bytes = 0
@@ -206,48 +250,52 @@ class _Copy:
         return self._file.read(length)
 
 
-async def _decode(content: _Content, progress: _Progress) -> dict[str, Any]:
-    """The facts that a decoder process tells of ``content``.
+class _Decoder:
+    """A decoder process, for one file at a time. It ends with its parent: its input ends then."""
 
-    Raises:
-        MediaUnreadable: it told a fault, or ended without a word.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", str(Path(decoder.__file__)), str(content.size_bytes)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ},
-    )
-    try:
-        facts = await _conversation(process, content, progress)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        raise _unreadable("crashed") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-    if "unreadable" in facts:
-        raise _unreadable(str(facts["unreadable"]))
-    return facts
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.files = 0
+        self._process = process
 
+    @classmethod
+    async def start(cls) -> "_Decoder":
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", str(Path(decoder.__file__))),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ},
+            )
+        )
 
-async def _conversation(
-    process: asyncio.subprocess.Process, content: _Content, progress: _Progress
-) -> dict[str, Any]:
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("a process without pipes")
-    while True:
-        question = await process.stdout.readexactly(decoder.HEADER.size)
-        word, start, length = decoder.HEADER.unpack(question)
-        if word == b"=":
-            if length > ANSWER_LIMIT:
-                raise _unreadable("broken")
-            return dict(orjson.loads(await process.stdout.readexactly(length)))
-        with progress:
-            data = await content.part(start, min(length, decoder.READ_AHEAD * 4))
-        process.stdin.write(decoder.LENGTH.pack(len(data)) + data)
-        await process.stdin.drain()
+    async def facts_of(self, content: _Content, progress: _Progress) -> dict[str, Any]:
+        """What it tells of a file.
+
+        Raises:
+            asyncio.IncompleteReadError: it ended; so does a ``ConnectionError`` say.
+        """
+        questions, answers = self._process.stdout, self._process.stdin
+        if questions is None or answers is None:
+            raise RuntimeError("a process without pipes")
+        self.files += 1
+        answers.write(decoder.SIZE.pack(content.size_bytes))
+        while True:
+            question = await questions.readexactly(decoder.HEADER.size)
+            word, start, length = decoder.HEADER.unpack(question)
+            if word == b"=":
+                if length > ANSWER_LIMIT:
+                    raise _unreadable("broken")
+                return dict(orjson.loads(await questions.readexactly(length)))
+            with progress:
+                data = await content.part(start, min(length, decoder.READ_AHEAD * 4))
+            answers.write(decoder.LENGTH.pack(len(data)) + data)
+            await answers.drain()
+
+    async def end(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
 
 
 def _unreadable(code: str) -> MediaUnreadable:

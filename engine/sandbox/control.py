@@ -1,5 +1,6 @@
 """The sandbox's own endpoints under ``/sandbox``, outside every imitated path."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -9,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
 from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
 from engine.sandbox.truth import seen_requests, visible_posts
+from engine.sandbox.videos import SECONDS_LIMIT, SIDE_LIMIT, mp4
 
 
 class Control:
@@ -44,6 +47,8 @@ class Control:
             Route("/sandbox/requests", self.read_requests, methods=["GET"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
+            Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_film),
+            Route("/sandbox/media/bytes/{size:int}.mp4", self.read_bytes),
         ]
 
     async def list_accounts(self, request: Request) -> Response:
@@ -151,7 +156,26 @@ class Control:
     async def read_picture(self, request: Request) -> Response:
         """A JPEG of the asked size."""
         path = request.path_params
-        return Response(jpeg(path["width"], path["height"], path["seed"]), media_type="image/jpeg")
+        return ranged(
+            request, jpeg(path["width"], path["height"], path["seed"]), media_type="image/jpeg"
+        )
+
+    async def read_film(self, request: Request) -> Response:
+        """An MP4 of the asked size, ``?seconds=`` long."""
+        path = request.path_params
+        seconds = int(_instant(request.query_params.get("seconds", "5")))
+        if not 1 <= seconds <= SECONDS_LIMIT or max(path["width"], path["height"]) > SIDE_LIMIT:
+            raise BadInstruction(
+                f"a film has 1 to {SECONDS_LIMIT} seconds and sides of at most {SIDE_LIMIT} pixels"
+            )
+        # Sides of H.264 are even.
+        width, height = path["width"] // 2 * 2, path["height"] // 2 * 2
+        film = await asyncio.to_thread(mp4, width, height, path["seed"], seconds)
+        return ranged(request, film, media_type="video/mp4")
+
+    async def read_bytes(self, request: Request) -> Response:
+        """So many bytes that are no film, at no cost of memory."""
+        return endless(request, request.path_params["size"], media_type="video/mp4")
 
 
 def _listed(account: Account) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Fault:
         code: Graph error code of ``error``.
         subcode: Graph error subcode of ``error``.
         message: overrides the usual message of ``error``.
+        reason: YouTube's word for ``error``, such as ``quotaExceeded``.
+        after_bytes: of an upload: the connection ends when so much of the body has come.
     """
 
     id: int
@@ -62,6 +64,8 @@ class Fault:
     code: int = 1
     subcode: int | None = None
     message: str | None = None
+    reason: str | None = None
+    after_bytes: int | None = None
     seen: int = field(default=0, init=False)
 
     def concerns(self, method: str, path: str, call: str, account: str | None) -> bool:
@@ -118,9 +122,18 @@ class FaultPlan:
         """
         struck = None
         for fault in self._faults:
+            if fault.after_bytes is not None:
+                continue  # those strike while the body comes
             if fault.concerns(method, path, call, account) and fault.strikes() and struck is None:
                 struck = fault
         return struck
+
+    def peek_bytes(self, method: str, path: str, call: str, account: str | None) -> Fault | None:
+        """The fault that ends an upload in the middle of its body, if the next one does."""
+        for fault in self._faults:
+            if fault.after_bytes is not None and fault.concerns(method, path, call, account):
+                return fault if fault.strikes() else None
+        return None
 
     def record(self, fault: Fault, request_id: str, path: str) -> None:
         """Remember that a fault was applied."""

@@ -4,23 +4,26 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.parameters import read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
+from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
-HTML: Final = (b"content-type", b"text/html; charset=utf-8")
+BATCH_LIMIT: Final = 50
+USAGE_TYPES: Final = {"v1.0": "threads", "v25.0": "instagram"}
+INSTAGRAM_IDS: Final = "1784"
+NOBODY: Final = Account("", "", "")
 
 
 @dataclass(slots=True)
@@ -30,10 +33,11 @@ class GraphRequest:
     world: World
     node: str
     parameters: dict[str, str]
-    account: Account
+    account: Account  # whose token came; known once the call is carried out
     seen: SeenRequest
     base_url: str  # as the caller addressed it, without a slash at the end
     version: str
+    files: dict[str, bytes] = field(default_factory=dict)
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
@@ -50,16 +54,17 @@ class Call:
     concerns_account: bool = False  # the node is the account, so the token must be the account's
 
 
-Router = Callable[[World, str, tuple[str, ...]], Call | None]
-
-
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole HTTP answer."""
+class UploadDoor:
+    """Where bytes come in: path prefixes, what reads such a request, and what routes it."""
 
-    status: int
-    body: bytes
-    headers: list[tuple[bytes, bytes]]
+    prefixes: Collection[str]
+    read: Callable[[Scope, Receive], Awaitable[tuple[Any, str | None]]]
+    route: Callable[[World, str, str, str, Any], Call]
+
+
+Router = Callable[[GraphRequest, str, str], Call | None]
+"""Finds the call of a request, by its method and the node's edge."""
 
 
 class GraphSurface:
@@ -67,19 +72,22 @@ class GraphSurface:
 
     Args:
         world: gives the present world; a reset puts another in its place.
-        route: finds the call for a method and the path's segments after the version.
-        registry: where the counters live.
+        routers: those of a request's host, asked in turn for the call.
+        uploads: takes bytes.
+        surface: answers, or misbehaves as planned.
     """
 
     def __init__(
-        self, world: Callable[[], World], route: Router, registry: CollectorRegistry
+        self,
+        world: Callable[[], World],
+        routers: Callable[[GraphRequest], Sequence[Router]],
+        uploads: UploadDoor,
+        surface: Surface,
     ) -> None:
+        self._surface = surface
         self._world = world
-        self._route = route
-        self._answers = Counter(
-            "sandbox_answers", "Answers given", ["call", "status"], registry=registry
-        )
-        self._faults = Counter("sandbox_faults", "Faults applied", ["answer"], registry=registry)
+        self._routers = routers
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
@@ -89,136 +97,130 @@ class GraphSurface:
         except asyncio.CancelledError:
             # The server stops. Who still waits is cut off, as by a platform that goes down.
             wire.reset()
-            await _gone(receive)
+            await gone(receive)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
         world = self._world()
         method: str = scope["method"]
-        _, version, *rest = scope["path"].split("/")
-        segments = tuple(rest) or ("",)
-        path = "/" + "/".join(segments)
-        call = self._route(world, method, segments)
-        name = call.name if call else "unknown"
+        _, first, *rest = scope["path"].split("/")
+        is_upload = first in self._uploads.prefixes
+        version = rest.pop(0) if is_upload and rest else first
+        node, edge = ([*rest, "", ""])[:2]
+        path = "/" + "/".join(rest)
         number = world.number()
         seen = SeenRequest(
             id=f"A{number:010d}",
             method=method,
-            path=path,
-            call=name,
-            account=world.owner_of(segments[0]),
+            path=f"/{first}{path}" if is_upload else path,
+            call="unknown",
+            account=world.owner_of(node),
             arrived_at=wire.arrived_at,
         )
         world.requests.append(seen)
-        parameters, token = await read_parameters(scope, receive)
+        request = GraphRequest(
+            world=world,
+            node=node,
+            parameters={},
+            account=NOBODY,
+            seen=seen,
+            base_url=base_url_of(scope),
+            version=version,
+        )
+        if is_upload:
+            sent, token = await self._uploads.read(scope, receive)
+            call: Call | None = self._uploads.route(world, first, node, method, sent)
+        else:
+            request.parameters, request.files, token = await read_parameters(scope, receive)
+            call = self._route_of(request, method, edge, count=len(rest))
+        seen.call = call.name if call else "unknown"
 
         async def carry_out(is_repeat: bool = False) -> Answer:
-            headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
-            try:
-                account = _authenticate(world, token, parameters)
-                if call is None:
-                    raise GraphError(100, message=f"Unsupported {method.lower()} request")
-                if call.concerns_account and account.id != segments[0]:
-                    raise GraphError(190)
-                seen.account = account.id
-                _spend_a_call(world, account, headers)
-                request = GraphRequest(
-                    world=world,
-                    node=segments[0],
-                    parameters=parameters,
-                    account=account,
-                    seen=seen,
-                    base_url=_base_url(scope),
-                    version=version,
-                    is_repeat=is_repeat,
-                )
-                return Answer(200, orjson.dumps(await call.act(request)), headers)
-            except GraphError as error:
-                return Answer(error.status, error.body(seen.id), headers)
+            return await self._carry_out(replace(request, is_repeat=is_repeat), call, method, token)
 
-        fault = world.faults.take(method, path, name, seen.account)
-        if fault is None:
-            answer = await carry_out()
-            if world.switches.answer_ms:
-                await asyncio.sleep(world.switches.answer_ms / 1000)
-            await self._send(answer, seen, send)
-        else:
-            world.faults.record(fault, seen.id, path)
-            self._faults.labels(fault.answer).inc()
-            seen.fault = fault.id
-            await self._misbehave(fault, carry_out, wire, seen, receive, send)
+        if is_upload and sent.is_broken:
+            await carry_out()  # what came is kept, and nobody is left to be answered
+            return
+        await self._surface.respond(
+            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
+        )
 
-    async def _misbehave(
-        self,
-        fault: Fault,
-        carry_out: Callable[[bool], Awaitable[Answer]],
-        wire: Wire,
-        seen: SeenRequest,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        await asyncio.sleep(fault.delay_before_s)
-        answer = Answer(200, b"", [JSON])
-        for turn in range(fault.carry_out):
-            repeated = await carry_out(turn > 0)
-            answer = answer if turn else repeated
-        await asyncio.sleep(fault.delay_after_s)
-        match fault.answer:
-            case "normal":
-                await self._send(answer, seen, send)
-            case "close":
-                wire.close()
-                await _gone(receive)
-            case "reset":
-                wire.reset()
-                await _gone(receive)
-            case "stall":
-                await _gone(receive)
-            case "error":
-                error = GraphError(
-                    fault.code, fault.subcode, message=fault.message, status=fault.status
-                )
-                answer = Answer(error.status, error.body(seen.id), [JSON])
-                await self._send(answer, seen, send)
-            case "html":
-                status = fault.status or 502
-                page = f"<html><head><title>{status}</title></head><body>Bad Gateway</body></html>"
-                await self._send(Answer(status, page.encode(), [HTML]), seen, send)
-            case "wrong_json":
-                await self._send(Answer(fault.status or 200, b'{"ok":1}', [JSON]), seen, send)
-            case "truncated":
-                await _send_head(answer, send)
-                half = answer.body[: len(answer.body) // 2]
-                await send({"type": "http.response.body", "body": half, "more_body": True})
-                wire.close()
-                await _gone(receive)
+    def _route_of(
+        self, request: GraphRequest, method: str, edge: str, *, count: int
+    ) -> Call | None:
+        if method == "POST" and not request.node and "batch" in request.parameters:
+            return Call("batch", self._batch)
+        if count > 2:
+            return None
+        for router in self._routers(request):
+            call = router(request, method, edge)
+            if call is not None:
+                return call
+        return None
 
-    async def _send(self, answer: Answer, seen: SeenRequest, send: Send) -> None:
-        seen.status = answer.status
-        self._answers.labels(seen.call, answer.status).inc()
-        await _send_head(answer, send)
-        await send({"type": "http.response.body", "body": answer.body})
+    async def _carry_out(
+        self, request: GraphRequest, call: Call | None, method: str, token: str | None
+    ) -> Answer:
+        world, seen = request.world, request.seen
+        headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
+        try:
+            account = _authenticate(world, token, request.parameters)
+            if call is None:
+                raise GraphError(100, message=f"Unsupported {method.lower()} request")
+            if call.concerns_account and account.id != request.node:
+                raise GraphError(190)
+            seen.account = account.id
+            kind = USAGE_TYPES.get(request.version, "pages")
+            if account.id.startswith(INSTAGRAM_IDS) and kind == "pages":
+                kind = "instagram"
+            _spend_a_call(world, account, headers, kind)
+            request.account = account
+            return Answer(200, orjson.dumps(await call.act(request)), headers)
+        except GraphError as error:
+            return Answer(error.status, error.body(seen.id), headers)
+
+    async def _batch(self, request: GraphRequest) -> Any:
+        """Several requests in one, answered in their order.
+
+        Source: https://developers.facebook.com/docs/graph-api/batch-requests, read 2026-11-23.
+        """
+        try:
+            items = orjson.loads(request.parameters["batch"])
+        except orjson.JSONDecodeError:
+            raise GraphError(100, message="(#100) batch must be a JSON array") from None
+        if len(items) > BATCH_LIMIT:
+            raise GraphError(
+                100,
+                message="Too many requests in batch message. Maximum batch size is 50",
+            )
+        answers: list[Any] = []
+        for place, item in enumerate(items):
+            if place == request.world.switches.null_batch_item:
+                answers.append(None)
+                continue
+            answers.append(await self._batch_item(request, item))
+        return answers
+
+    async def _batch_item(self, request: GraphRequest, item: dict[str, Any]) -> dict[str, Any]:
+        url = urlsplit(str(item.get("relative_url", "")))
+        segments = [part for part in url.path.split("/") if part]
+        if segments and VERSION.match(segments[0]):
+            segments.pop(0)
+        node, edge = ([*segments, "", ""])[:2]
+        one = replace(
+            request,
+            node=node,
+            parameters=dict(parse_qsl(url.query) + parse_qsl(str(item.get("body", "")))),
+        )
+        method = str(item.get("method", "GET")).upper()
+        token = one.parameters.pop("access_token", request.account.token)
+        call = self._route_of(one, method, edge, count=len(segments))
+        answer = await self._carry_out(one, call, method, token)
+        return {"code": answer.status, "headers": [], "body": answer.body.decode()}
 
 
-async def _send_head(answer: Answer, send: Send) -> None:
-    length = (b"content-length", str(len(answer.body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [*answer.headers, length],
-        }
-    )
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the connection has ended; only then may an application leave unanswered."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _base_url(scope: Scope) -> str:
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return f"{scope['scheme']}://{host.decode('latin-1')}"
+def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
+    error = GraphError(fault.code, fault.subcode, message=fault.message, status=fault.status)
+    return Answer(error.status, error.body(seen.id), [JSON])
 
 
 def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:
@@ -239,7 +241,9 @@ def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -
     return account
 
 
-def _spend_a_call(world: World, account: Account, headers: list[tuple[bytes, bytes]]) -> None:
+def _spend_a_call(
+    world: World, account: Account, headers: list[tuple[bytes, bytes]], kind: str
+) -> None:
     """Count the call, report usage in the headers, and refuse when the budget is spent.
 
     Source: https://developers.facebook.com/docs/graph-api/overview/rate-limiting,
@@ -266,10 +270,12 @@ def _spend_a_call(world: World, account: Account, headers: list[tuple[bytes, byt
     headers.append(
         (
             b"x-business-use-case-usage",
-            b'{"%s":[{"type":"instagram","call_count":%d,"total_cputime":%d,"total_time":%d,'
+            b'{"%s":[{"type":"%s","call_count":%d,"total_cputime":%d,"total_time":%d,'
             b'"estimated_time_to_regain_access":%d}]}'
-            % (account.id.encode(), percent, percent, percent, wait_minutes),
+            % (account.id.encode(), kind.encode(), percent, percent, percent, wait_minutes),
         )
     )
     if wait_minutes:
-        raise GraphError(80002)
+        raise GraphError(80001 if kind == "pages" else 80002)
+    if switches.throttle:
+        raise GraphError(switches.throttle)

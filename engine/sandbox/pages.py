@@ -23,8 +23,14 @@ HEADERS = {"content-security-policy": "default-src 'none'; img-src *; style-src 
 
 def post_page(request: Request, world: World) -> HTMLResponse:
     """The page of one post by its shortcode, or 404."""
-    post = world.by_shortcode.get(request.path_params["shortcode"])
-    if post is None:
+    code = request.path_params.get("shortcode")
+    watched = request.query_params.get("v") or request.path_params.get("id", "")
+    post = (
+        world.by_shortcode.get(code)
+        if code
+        else world.by_path.get(request.url.path) or world.posts.get(watched)
+    )
+    if post is None or post.is_deleted:
         return HTMLResponse(MISSING, 404, HEADERS)
     return HTMLResponse(_filled(post), headers=HEADERS)
 

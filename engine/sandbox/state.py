@@ -4,11 +4,14 @@ import itertools
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.sandbox.clock import SandboxClock
 from engine.sandbox.faults import FaultPlan
 from engine.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from engine.sandbox.youtube_state import YouTubeWorld
 
 DAY_S: Final = 86_400.0
 REQUESTS_KEPT: Final = 20_000
@@ -28,10 +31,15 @@ class Account:
     posts: list["PublicPost"] = field(default_factory=list)  # oldest first
     published_at: deque[float] = field(default_factory=deque)
     called_at: deque[float] = field(default_factory=deque)
+    made_at: deque[float] = field(default_factory=deque)
 
     def quota_used(self, now: float) -> int:
         """Posts in the rolling day."""
         return _within_a_day(self.published_at, now)
+
+    def made_in_a_day(self, now: float) -> int:
+        """Containers in the rolling day."""
+        return _within_a_day(self.made_at, now)
 
     def calls_used(self, now: float) -> int:
         """Calls in the rolling day; they are counted only while a budget is set."""
@@ -45,18 +53,48 @@ def _within_a_day(instants: deque[float], now: float) -> int:
 
 
 @dataclass(slots=True)
+class Medium:
+    """A picture or video of a post. ``url`` is None for bytes that were sent instead."""
+
+    kind: str
+    url: str | None
+    alt_text: str | None = None
+
+    def listed(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"kind": self.kind, "url": self.url, "alt_text": self.alt_text}
+
+
+@dataclass(slots=True)
+class Upload:
+    """Bytes that are sent to the platform instead of an address; they are counted, not kept."""
+
+    size: int | None = None  # announced by the first piece
+    received: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was announced has come."""
+        return self.size is not None and self.received >= self.size
+
+
+@dataclass(slots=True)
 class Container:
     """A post being made; nobody sees it before it is published."""
 
     id: str
     account: Account
+    platform: str
+    kind: str
     caption: str
-    image_url: str
-    alt_text: str | None
+    media: list[Medium]
     created_at: float
+    children: tuple["Container", ...] = ()
+    upload: Upload | None = None
+    reply_to: str | None = None
     polls: int = 0
     is_fetched: bool = False
-    failure_subcode: int | None = None
+    failure: int | str | None = None  # Instagram's subcode, or Threads' word
     post: "PublicPost | None" = None
 
     def status_code(self, now: float, switches: Switches) -> str:
@@ -69,10 +107,11 @@ class Container:
             return "PUBLISHED"
         if now - self.created_at >= switches.container_life_s:
             return "EXPIRED"
-        if self.failure_subcode is not None:
+        if self.failure is not None:
             return "ERROR"
         if (
             self.is_fetched
+            and (self.upload is None or self.upload.is_whole)
             and self.polls >= switches.container_ready_polls
             and now - self.created_at >= switches.container_ready_s
         ):
@@ -80,21 +119,75 @@ class Container:
         return "IN_PROGRESS"
 
 
+@dataclass(slots=True)
+class Node:
+    """A Facebook post, photo or video, published or not.
+
+    Attributes:
+        kind: ``post``, ``photo``, ``video`` or ``reel``.
+        attached: ids of the photos of a post.
+        phase: how far a video's upload is: ``start``, ``transfer`` or ``finish``.
+    """
+
+    id: str
+    account: Account
+    kind: str
+    text: str
+    media: list[Medium]
+    created_at: float
+    attached: tuple[str, ...] = ()
+    link: str | None = None
+    title: str = ""
+    is_published: bool = False
+    scheduled_at: float | None = None
+    phase: str = "finish"
+    upload: Upload | None = None
+    is_fetched: bool = True
+    failure: str | None = None
+    post: "PublicPost | None" = None
+
+
 @dataclass(slots=True, frozen=True)
+class Comment:
+    """A comment under a post."""
+
+    number: int
+    id: str
+    text: str
+    account: Account
+    created_at: float
+
+
+@dataclass(slots=True)
 class PublicPost:
     """What everybody sees. ``arrived_at`` is the publish request's first byte, in real time."""
 
     number: int
     id: str
     account: Account
+    platform: str
+    kind: str
     container_id: str
     caption: str
-    alt_text: str | None
-    image_url: str
+    media: list[Medium]
     shortcode: str
     posted_at: float
     arrived_at: float
     request_id: str
+    title: str = ""
+    path: str = ""
+    is_deleted: bool = False
+    comments: list[Comment] = field(default_factory=list)
+
+    @property
+    def image_url(self) -> str:
+        """Of the first picture or video."""
+        return (self.media[0].url or "") if self.media else ""
+
+    @property
+    def alt_text(self) -> str | None:
+        """Of the first picture or video."""
+        return self.media[0].alt_text if self.media else None
 
 
 @dataclass(slots=True)
@@ -109,6 +202,8 @@ class SeenRequest:
     arrived_at: float
     status: int | None = None  # None until answered, and for ever if it never was
     fault: int | None = None
+    query: dict[str, str] | None = None  # these two of YouTube's requests only
+    json: dict[str, Any] | None = None
 
     def listed(self) -> dict[str, Any]:
         """As JSON."""
@@ -122,15 +217,19 @@ class World:
     cannot write into the next.
     """
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, youtube: "YouTubeWorld") -> None:
         self.switches = switches
+        self.youtube = youtube
         self.clock = SandboxClock()
         self.faults = FaultPlan()
         self.accounts: dict[str, Account] = {}
         self.by_token: dict[str, Account] = {}
         self.containers: dict[str, Container] = {}
         self.posts: dict[str, PublicPost] = {}
+        self.nodes: dict[str, Node] = {}
         self.by_shortcode: dict[str, PublicPost] = {}
+        self.by_path: dict[str, PublicPost] = {}
+        self.deleted: list[PublicPost] = []
         self.requests: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
         self.reads = 0  # of containers and posts, for the flicker
         self._numbers = itertools.count(1)
@@ -164,34 +263,50 @@ class World:
         """The account that an id belongs to, whatever kind of thing it names."""
         if node_id in self.accounts:
             return node_id
-        thing = self.containers.get(node_id) or self.posts.get(node_id)
+        thing = self.containers.get(node_id) or self.posts.get(node_id) or self.nodes.get(node_id)
         return None if thing is None else thing.account.id
 
     def show(self, container: Container, arrived_at: float, request_id: str) -> PublicPost:
         """Make a container visible, once more if it already is."""
         number = self.number()
-        post = PublicPost(
+        post = self.add_post(
             number=number,
             id=f"180{number:014d}",
             account=container.account,
+            platform=container.platform,
+            kind=container.kind,
             container_id=container.id,
             caption=container.caption,
-            alt_text=container.alt_text,
-            image_url=container.image_url,
-            shortcode=_shortcode(number),
-            posted_at=self.clock.now(),
+            media=[*container.media, *(m for child in container.children for m in child.media)],
             arrived_at=arrived_at,
             request_id=request_id,
         )
         container.post = container.post or post
-        container.account.posts.append(post)
         container.account.published_at.append(post.posted_at)
-        self.posts[post.id] = post
-        self.by_shortcode[post.shortcode] = post
         return post
 
+    def add_post(self, *, posted_at: float | None = None, **values: Any) -> PublicPost:
+        """Let everybody see a post, from now on or since ``posted_at``."""
+        code = shortcode(values["number"])
+        post = PublicPost(
+            shortcode=code,
+            posted_at=self.clock.now() if posted_at is None else posted_at,
+            **{"path": f"/p/{code}/", **values},
+        )
+        post.account.posts.append(post)
+        self.posts[post.id] = post
+        self.by_shortcode[code] = post
+        return post
 
-def _shortcode(number: int) -> str:
+    def delete_post(self, post: PublicPost) -> None:
+        """Take a post away from everybody; it stays known to the truth."""
+        post.is_deleted = True
+        post.account.posts.remove(post)
+        del self.posts[post.id]
+        self.deleted.append(post)
+
+
+def shortcode(number: int) -> str:
     """Eleven characters that look like Instagram's own."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     value, code = number * 0x9E3779B97F4A7C15 % 2**66, ""

@@ -25,6 +25,19 @@ class Switches:
         app_usage_percent: what ``X-App-Usage`` reports.
         app_secret: when set, ``appsecret_proof`` is demanded beside every token.
         flicker_every: every nth read of a container or post says 100/33; 0 is never.
+        threads_quota: posts of one Threads account in a rolling day, at most 250.
+        throttle: this Graph error code answers every call; 0 is none.
+        refuse_duplicates: a Page's repeated message is refused with 506.
+        unreachable_links: links in posts cannot be read: 1609005.
+        null_batch_item: this item of every batch times out and is null; None is none.
+        youtube_quota_model: uploads have a bucket of their own, or cost 1600 units each.
+        youtube_uploads_a_day: of the project, in its own bucket.
+        youtube_units_a_day: of the project, for everything else.
+        upload_limit_reached: the channel's own limit of a day is spent.
+        sessions_lost: no upload session is known any more.
+        session_life_s: seconds until an upload session is gone. Undocumented.
+        reject_duplicates: the same bytes on one channel are rejected.
+        comments_disabled: of every video.
         sparse_pages: lists put an empty page with ``next`` between full ones.
     """
 
@@ -42,6 +55,19 @@ class Switches:
     app_usage_percent: int = 0
     app_secret: str | None = None
     flicker_every: int = 0
+    threads_quota: int = 250
+    throttle: int = 0
+    refuse_duplicates: bool = False
+    unreachable_links: bool = False
+    null_batch_item: int | None = None
+    youtube_quota_model: Literal["buckets", "units"] = "buckets"
+    youtube_uploads_a_day: int = 100
+    youtube_units_a_day: int = 10_000
+    upload_limit_reached: bool = False
+    sessions_lost: bool = False
+    session_life_s: float = 6 * 86_400.0
+    reject_duplicates: bool = False
+    comments_disabled: bool = False
     sparse_pages: bool = False
 
     def changed(self, wanted: dict[str, Any]) -> Self:

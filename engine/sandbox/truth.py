@@ -15,7 +15,7 @@ def visible_posts(world: World, account: str | None, since: float) -> list[dict[
     """
     return [
         _listed(post)
-        for post in world.posts.values()
+        for post in [*world.posts.values(), *world.deleted]
         if account in (None, post.account.id) and post.posted_at >= since
     ]
 
@@ -36,13 +36,20 @@ def seen_requests(
 def _listed(post: PublicPost) -> dict[str, Any]:
     return {
         "id": post.id,
+        "platform": post.platform,
         "account": post.account.id,
+        "kind": post.kind,
         "caption": post.caption,
+        "title": post.title,
         "alt_text": post.alt_text,
+        "media": [medium.listed() for medium in post.media],
         "container_id": post.container_id,
         "image_url": post.image_url,
         "shortcode": post.shortcode,
+        "url": post.path,
         "posted_at": post.posted_at,
         "arrived_at": post.arrived_at,
         "request_id": post.request_id,
+        "comments": [one.text for one in post.comments],
+        "is_deleted": post.is_deleted,
     }

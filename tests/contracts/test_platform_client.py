@@ -16,8 +16,9 @@ from engine.errors import (
     RetryLater,
 )
 from engine.platforms.instagram import InstagramClient
-from engine.ports import AccountAccess, ContainerState, Media, PlatformClient, Post
+from engine.ports import AccountAccess, Container, ContainerState, Media, PlatformClient, Post
 from models.accounts import AccessToken
+from tests.fakes.parts import prepared
 from tests.fakes.platform_client import FakePlatformClient
 from tests.running_sandbox import RunningSandbox
 
@@ -30,6 +31,7 @@ class FakePlatform:
     """The fake, and the levers of its platform."""
 
     client: FakePlatformClient
+    kind: str = "image"
 
     def access(self, account: str = ACCOUNT) -> AccountAccess:
         self.client.tokens[account] = f"token-{account}"
@@ -44,8 +46,8 @@ class FakePlatform:
     def hold_containers(self) -> None:
         self.client.starts_ready = False
 
-    def expire(self, container_id: str) -> None:
-        self.client.age(container_id)
+    def expire(self, container: Container) -> None:
+        self.client.age(container.id)
 
     def lose_answer(self, method: str) -> None:
         lost = OutcomeUnknown if method == "publish" else RetryLater
@@ -62,6 +64,7 @@ class SandboxPlatform:
 
     client: PlatformClient
     sandbox: RunningSandbox
+    kind: str = "image"
 
     def access(self, account: str = ACCOUNT) -> AccountAccess:
         return AccountAccess(account, AccessToken(self.sandbox.token(account)))
@@ -75,7 +78,7 @@ class SandboxPlatform:
     def hold_containers(self) -> None:
         self.sandbox.switch(container_ready_s=3600)
 
-    def expire(self, container_id: str) -> None:
+    def expire(self, container: Container) -> None:
         self.sandbox.advance(86_400)
 
     def lose_answer(self, method: str) -> None:
@@ -86,8 +89,8 @@ class SandboxPlatform:
 
     def _cut(self, method: str, carry_out: int) -> None:
         # Twice for reads, which replace a dead connection once.
-        times = 1 if method in ("publish", "create_container") else 2
-        call = {"read_permalink": "read_post"}.get(method, method)
+        times = 1 if method in ("publish", "prepare") else 2
+        call = {"read_permalink": "read_post", "prepare": "create_container"}.get(method, method)
         self.sandbox.fault("close", carry_out=carry_out, call=call, times=times)
 
 
@@ -107,90 +110,93 @@ async def platform(
 
 async def test_published_container_is_live_once(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     assert platform.live_count() == 0
-    post_id = await platform.client.publish(access, container)
+    post_id = await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 1
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.PUBLISHED
-    (live,) = await platform.client.list_posts(access, datetime.now(UTC) - timedelta(minutes=2))
+    (live,) = await platform.client.list_posts(
+        access, platform.kind, datetime.now(UTC) - timedelta(minutes=2)
+    )
     assert (live.post_id, live.text, live.kind) == (post_id, "안녕하세요", "image")
     assert live.posted_at.tzinfo is not None
 
 
 async def test_permalink_of_a_live_post_is_given(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
-    post_id = await platform.client.publish(access, container)
-    assert (await platform.client.read_permalink(access, post_id)).startswith("http")
+    container = await prepared(platform.client, access, platform.post())
+    post_id = await platform.client.publish(access, container, platform.post())
+    assert (await platform.client.read_permalink(access, post_id, platform.kind)).startswith("http")
 
 
 async def test_permalink_of_an_unknown_post_is_none(platform):
-    assert await platform.client.read_permalink(platform.access(), "999") is None
+    assert await platform.client.read_permalink(platform.access(), "999", platform.kind) is None
 
 
 async def test_container_in_progress_is_not_ready_to_publish(platform):
     platform.hold_containers()
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.IN_PROGRESS
     with pytest.raises(NotReady):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 0
 
 
 async def test_expired_container_is_gone(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     platform.expire(container)
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.EXPIRED
     with pytest.raises(ContainerGone):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 0
 
 
 async def test_second_publish_of_one_container_adds_nothing(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
-    await platform.client.publish(access, container)
+    container = await prepared(platform.client, access, platform.post())
+    await platform.client.publish(access, container, platform.post())
     with pytest.raises(ContainerGone):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 1
 
 
 async def test_unknown_container_reads_as_unknown_and_cannot_be_published(platform):
     access = platform.access()
-    reading = await platform.client.read_container(access, "404")
+    missing = Container("404", platform.kind)
+    reading = await platform.client.read_container(access, missing)
     assert reading.state is ContainerState.UNKNOWN
     with pytest.raises(ContainerGone):
-        await platform.client.publish(access, "404")
+        await platform.client.publish(access, missing, platform.post())
 
 
 async def test_container_of_another_account_stays_out_of_reach(platform):
-    container = await platform.client.create_container(platform.access(OTHER), platform.post())
+    container = await prepared(platform.client, platform.access(OTHER), platform.post())
     reading = await platform.client.read_container(platform.access(), container)
     assert reading.state is ContainerState.UNKNOWN
     with pytest.raises(ContainerGone):
-        await platform.client.publish(platform.access(), container)
+        await platform.client.publish(platform.access(), container, platform.post())
 
 
 async def test_wrong_token_asks_for_a_reconnect(platform):
     platform.access()
     wrong = AccountAccess(ACCOUNT, AccessToken("wrong"))
     with pytest.raises(ReconnectNeeded) as caught:
-        await platform.client.create_container(wrong, platform.post())
+        await prepared(platform.client, wrong, platform.post())
     assert caught.value.code.startswith("190")
     with pytest.raises(ReconnectNeeded):
-        await platform.client.publish(wrong, "1")
+        await platform.client.publish(wrong, Container("1", platform.kind), platform.post())
 
 
 async def test_post_that_breaks_a_rule_is_refused_and_found_beforehand(platform):
     post = platform.post("가" * 2201)
     assert [problem.field for problem in platform.client.validate(post)] == ["text"]
     with pytest.raises(InputInvalid):
-        await platform.client.create_container(platform.access(), post)
+        await prepared(platform.client, platform.access(), post)
 
 
 async def test_good_post_has_no_problems(platform):
@@ -200,25 +206,25 @@ async def test_good_post_has_no_problems(platform):
 @pytest.mark.parametrize("was_carried_out", [True, False])
 async def test_publish_whose_answer_is_lost_has_an_unknown_outcome(platform, was_carried_out):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     if was_carried_out:
         platform.lose_answer("publish")
     else:
         platform.lose_request("publish")
     with pytest.raises(OutcomeUnknown):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == int(was_carried_out)
 
 
-@pytest.mark.parametrize("method", ["create_container", "read_container", "list_posts"])
+@pytest.mark.parametrize("method", ["prepare", "read_container", "list_posts"])
 async def test_lost_answer_of_an_invisible_call_may_be_retried(platform, method):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     platform.lose_answer(method)
     calls = {
-        "create_container": lambda: platform.client.create_container(access, platform.post()),
+        "prepare": lambda: prepared(platform.client, access, platform.post()),
         "read_container": lambda: platform.client.read_container(access, container),
-        "list_posts": lambda: platform.client.list_posts(access, datetime.now(UTC)),
+        "list_posts": lambda: platform.client.list_posts(access, platform.kind, datetime.now(UTC)),
     }
     with pytest.raises(RetryLater):
         await calls[method]()
@@ -228,23 +234,26 @@ async def test_lost_answer_of_an_invisible_call_may_be_retried(platform, method)
 async def test_list_holds_what_went_live_since_newest_first(platform):
     access = platform.access()
     for text in ("첫째", "둘째"):
-        container = await platform.client.create_container(access, platform.post(text))
-        await platform.client.publish(access, container)
+        container = await prepared(platform.client, access, platform.post(text))
+        await platform.client.publish(access, container, platform.post())
     now = datetime.now(UTC)
-    recent = await platform.client.list_posts(access, now - timedelta(minutes=2))
+    recent = await platform.client.list_posts(access, platform.kind, now - timedelta(minutes=2))
     assert {post.text for post in recent} == {"첫째", "둘째"}
     assert [post.posted_at for post in recent] == sorted(
         (post.posted_at for post in recent), reverse=True
     )
-    assert list(await platform.client.list_posts(access, now + timedelta(minutes=2))) == []
+    assert (
+        list(await platform.client.list_posts(access, platform.kind, now + timedelta(minutes=2)))
+        == []
+    )
 
 
 async def test_list_of_one_account_holds_nothing_of_another(platform):
     access = platform.access(OTHER)
-    container = await platform.client.create_container(access, platform.post())
-    await platform.client.publish(access, container)
+    container = await prepared(platform.client, access, platform.post())
+    await platform.client.publish(access, container, platform.post())
     since = datetime.now(UTC) - timedelta(minutes=2)
-    assert list(await platform.client.list_posts(platform.access(), since)) == []
+    assert list(await platform.client.list_posts(platform.access(), platform.kind, since)) == []
 
 
 async def test_warm_up_may_be_called_at_any_time_and_close_twice(platform):

@@ -18,11 +18,13 @@ from engine.errors import (
     RetryLater,
     Throttled,
 )
+from engine.media.source import HttpMediaSource
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.registry import open_platforms
-from engine.ports import AccountAccess, ContainerState, Media, Post
+from engine.ports import AccountAccess, Container, ContainerState, Media, Post
 from engine.settings import Settings
 from models.accounts import AccessToken, Platform
+from tests.fakes.parts import prepared
 from tests.running_sandbox import RunningSandbox
 
 ACCOUNT = "17841400000000001"
@@ -73,19 +75,19 @@ def hours_ago(hours: float = 1) -> datetime:
 async def test_publish_that_may_have_happened_is_never_called_failed(
     client, sandbox, fault, carry_out
 ):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault(call="publish", carry_out=carry_out, **fault)
     with pytest.raises(OutcomeUnknown):
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
     assert len(sandbox.posts()) == carry_out
     assert len(sandbox.requests(call="publish")) == 1
 
 
 async def test_truncated_answer_to_a_publish_is_an_unknown_outcome(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault("truncated", carry_out=1, call="publish")
     with pytest.raises(OutcomeUnknown):
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
     assert len(sandbox.posts()) == 1
 
 
@@ -101,25 +103,25 @@ async def test_truncated_answer_to_a_publish_is_an_unknown_outcome(client, sandb
     ],
 )
 async def test_refused_publish_says_what_to_do_next(client, sandbox, code, subcode, wanted):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault("error", carry_out=0, call="publish", code=code, subcode=subcode)
     with pytest.raises(wanted) as caught:
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
     assert caught.value.evidence["trace_id"]
 
 
 async def test_gateway_that_throttles_a_publish_did_not_pass_it_on(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault("html", carry_out=0, call="publish", status=429)
     with pytest.raises(Throttled):
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
 
 
 async def test_spent_call_budget_says_when_it_ends(client, sandbox):
     sandbox.switch(call_budget=1)
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     with pytest.raises(Throttled) as caught:
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
     assert caught.value.code == "80002"
     assert caught.value.retry_after_s == pytest.approx(86_400, abs=120)
 
@@ -127,10 +129,10 @@ async def test_spent_call_budget_says_when_it_ends(client, sandbox):
 async def test_slow_platform_makes_the_outcome_unknown_after_the_set_time(sandbox):
     sandbox.switch(container_ready_s=0, fetch_media=False)
     client = InstagramClient(sandbox.graph_url, publish_timeout_s=0.1)
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault(call="publish", delay_after_s=0.5)
     with pytest.raises(OutcomeUnknown) as caught:
-        await client.publish(ACCESS, container)
+        await client.publish(ACCESS, container, post(sandbox))
     assert caught.value.code == "answer-late"
     await client.close()
 
@@ -139,14 +141,18 @@ async def test_platform_that_is_down_leaves_a_publish_not_sent():
     running = RunningSandbox()
     running.stop()
     with pytest.raises(NotSent):
-        await InstagramClient(running.graph_url).publish(ACCESS, "1")
+        await InstagramClient(running.graph_url).publish(
+            ACCESS, Container("1", "image"), Post("", ())
+        )
 
 
 async def test_warm_connections_are_what_the_next_publishes_use(client, sandbox):
-    containers = [await client.create_container(ACCESS, post(sandbox)) for _ in range(5)]
+    containers = [await prepared(client, ACCESS, post(sandbox)) for _ in range(5)]
     await client.warm_up()
     before = len(sandbox.requests())
-    await asyncio.gather(*(client.publish(ACCESS, container) for container in containers))
+    await asyncio.gather(
+        *(client.publish(ACCESS, container, post(sandbox)) for container in containers)
+    )
     assert len(sandbox.requests()) == before + 5
     assert len(sandbox.posts()) == 5
 
@@ -156,24 +162,24 @@ async def test_warm_connections_are_what_the_next_publishes_use(client, sandbox)
 
 async def test_caption_travels_whole(client, sandbox):
     text = "한글 & 100% + #해시태그 @친구\n둘째 줄 = ? 🎉 'x' \"y\" <b>"
-    container = await client.create_container(ACCESS, post(sandbox, text))
-    await client.publish(ACCESS, container)
+    container = await prepared(client, ACCESS, post(sandbox, text))
+    await client.publish(ACCESS, container, post(sandbox))
     assert sandbox.posts()[0]["caption"] == text
-    (live,) = await client.list_posts(ACCESS, hours_ago())
+    (live,) = await client.list_posts(ACCESS, "image", hours_ago())
     assert live.text == text
 
 
 async def test_decomposed_letters_are_composed_on_the_way(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox, "\u1100\u1161"))
-    await client.publish(ACCESS, container)
+    container = await prepared(client, ACCESS, post(sandbox, "\u1100\u1161"))
+    await client.publish(ACCESS, container, post(sandbox))
     assert sandbox.posts()[0]["caption"] == "가"
 
 
 async def test_korean_file_name_reaches_the_platform_encoded(client, sandbox):
     sandbox.switch(fetch_media=True, media_faults="direct")
     picture = Media(sandbox.picture(seed="봄꽃"), alt_text="벚꽃이 핀 길")
-    container = await client.create_container(ACCESS, Post("", (picture,)))
-    await client.publish(ACCESS, container)
+    container = await prepared(client, ACCESS, Post("", (picture,)))
+    await client.publish(ACCESS, container, post(sandbox))
     (live,) = sandbox.posts()
     assert live["image_url"].endswith("/%EB%B4%84%EA%BD%83.jpg")
     assert live["alt_text"] == "벚꽃이 핀 길"
@@ -181,8 +187,8 @@ async def test_korean_file_name_reaches_the_platform_encoded(client, sandbox):
 
 async def test_picture_that_cannot_be_fetched_fails_the_container_with_its_code(client, sandbox):
     sandbox.switch(fetch_media=True)
-    container = await client.create_container(
-        ACCESS, Post("", (Media(f"{sandbox.base_url}/nothing.jpg"),))
+    container = await prepared(
+        client, ACCESS, Post("", (Media(f"{sandbox.base_url}/nothing.jpg"),))
     )
     async with asyncio.timeout(5):
         while True:
@@ -194,17 +200,17 @@ async def test_picture_that_cannot_be_fetched_fails_the_container_with_its_code(
 
 
 async def test_flickering_container_reads_as_unknown_and_not_as_gone(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.switch(flicker_every=2)
     states = [(await client.read_container(ACCESS, container)).state for _ in range(2)]
     assert states == [ContainerState.READY, ContainerState.UNKNOWN]
 
 
 async def test_flickering_permalink_is_none(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
-    post_id = await client.publish(ACCESS, container)
+    container = await prepared(client, ACCESS, post(sandbox))
+    post_id = await client.publish(ACCESS, container, post(sandbox))
     sandbox.switch(flicker_every=1)
-    assert await client.read_permalink(ACCESS, post_id) is None
+    assert await client.read_permalink(ACCESS, post_id, "image") is None
 
 
 # Reading
@@ -221,18 +227,18 @@ async def test_flickering_permalink_is_none(client, sandbox):
     ids=lambda fault: fault["answer"],
 )
 async def test_unreadable_answer_to_a_read_is_for_later(client, sandbox, fault):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault(method="GET", **{"times": 1, **fault})
     with pytest.raises(RetryLater):
         await client.read_container(ACCESS, container)
     sandbox.clear_faults()
     sandbox.fault(method="GET", **{"times": 1, **fault})
     with pytest.raises(RetryLater):
-        await client.list_posts(ACCESS, hours_ago())
+        await client.list_posts(ACCESS, "image", hours_ago())
 
 
 async def test_single_lost_connection_under_a_read_goes_unnoticed(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
+    container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault("close", carry_out=1, call="read_container")
     reading = await client.read_container(ACCESS, container)
     assert reading.state is ContainerState.READY
@@ -242,19 +248,19 @@ async def test_single_lost_connection_under_a_read_goes_unnoticed(client, sandbo
 async def test_list_is_read_to_its_end_through_empty_pages(client, sandbox, sparse):
     sandbox.switch(publish_quota=1000, sparse_pages=sparse)
     for number in range(101):
-        container = await client.create_container(ACCESS, post(sandbox, str(number)))
-        await client.publish(ACCESS, container)
-    listed = await client.list_posts(ACCESS, hours_ago())
+        container = await prepared(client, ACCESS, post(sandbox, str(number)))
+        await client.publish(ACCESS, container, post(sandbox))
+    listed = await client.list_posts(ACCESS, "image", hours_ago())
     assert sorted(int(live.text) for live in listed) == list(range(101))
     assert len(sandbox.requests(call="list_posts")) == (3 if sparse else 2)
 
 
 async def test_list_begins_at_the_very_second(client, sandbox):
-    container = await client.create_container(ACCESS, post(sandbox))
-    await client.publish(ACCESS, container)
+    container = await prepared(client, ACCESS, post(sandbox))
+    await client.publish(ACCESS, container, post(sandbox))
     second = datetime.fromtimestamp(int(sandbox.posts()[0]["posted_at"]), UTC)
-    assert len(await client.list_posts(ACCESS, second + timedelta(milliseconds=999))) == 1
-    assert len(await client.list_posts(ACCESS, second + timedelta(seconds=1))) == 0
+    assert len(await client.list_posts(ACCESS, "image", second + timedelta(milliseconds=999))) == 1
+    assert len(await client.list_posts(ACCESS, "image", second + timedelta(seconds=1))) == 0
 
 
 class Pages:
@@ -286,7 +292,7 @@ async def test_next_page_is_asked_of_the_configured_host_only():
         )
         async with pages as base:
             with pytest.raises(RetryLater):  # it runs in a circle
-                await InstagramClient(base).list_posts(ACCESS, hours_ago())
+                await InstagramClient(base).list_posts(ACCESS, "image", hours_ago())
     assert len(pages.requests) == 2
     assert b"after=a" in pages.requests[1]
 
@@ -306,7 +312,7 @@ async def test_next_page_is_asked_of_the_configured_host_only():
 async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list(page):
     async with Pages(page) as base:
         with pytest.raises(RetryLater):
-            await InstagramClient(base).list_posts(ACCESS, hours_ago())
+            await InstagramClient(base).list_posts(ACCESS, "image", hours_ago())
 
 
 # The token
@@ -315,9 +321,9 @@ async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list
 async def test_app_secret_goes_along_as_a_proof(sandbox):
     sandbox.switch(container_ready_s=0, fetch_media=False, app_secret="geheim")
     client = InstagramClient(sandbox.graph_url, app_secret="geheim")
-    container = await client.create_container(ACCESS, post(sandbox))
-    post_id = await client.publish(ACCESS, container)
-    assert await client.read_permalink(ACCESS, post_id)
+    container = await prepared(client, ACCESS, post(sandbox))
+    post_id = await client.publish(ACCESS, container, post(sandbox))
+    assert await client.read_permalink(ACCESS, post_id, "image")
     await client.close()
 
 
@@ -325,7 +331,7 @@ async def test_token_is_in_no_error_log_or_listed_request(client, sandbox, caplo
     caplog.set_level(logging.DEBUG)
     sandbox.fault("error", carry_out=0, code=190, message=f"Error validating access token {SECRET}")
     with pytest.raises(PlatformError) as caught:
-        await client.create_container(ACCESS, post(sandbox))
+        await prepared(client, ACCESS, post(sandbox))
     error = caught.value
     assert SECRET not in f"{error!r} {error.evidence} {error.__cause__!r} {caplog.text}"
     assert SECRET not in str(sandbox.requests())
@@ -341,6 +347,6 @@ async def test_registry_opens_a_client_from_the_settings(sandbox):
         }
     )
     sandbox.switch(app_secret="geheim", fetch_media=False)
-    client = open_platforms(settings)[Platform.INSTAGRAM]
-    await client.create_container(ACCESS, post(sandbox))
+    client = open_platforms(settings, HttpMediaSource())[Platform.INSTAGRAM]
+    await prepared(client, ACCESS, post(sandbox))
     await client.close()

@@ -21,5 +21,7 @@ async def source() -> AsyncIterator[HttpMediaSource]:
 
 
 @pytest.fixture
-def prober(source: HttpMediaSource) -> Prober:
-    return Prober(source)
+async def prober(source: HttpMediaSource) -> AsyncIterator[Prober]:
+    opened = Prober(source)
+    yield opened
+    await opened.close()

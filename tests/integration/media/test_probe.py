@@ -22,6 +22,12 @@ TURNED_TAG = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)  # orientation 6: stored 
 EXIF_TURNED = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + TURNED_TAG + bytes(4)
 
 
+def decoders() -> set[int]:
+    """The ids of this process's decoders."""
+    children = psutil.Process().children()
+    return {child.pid for child in children if any("decoder.py" in w for w in child.cmdline())}
+
+
 async def test_picture_is_known_by_its_bytes(server: FileServer, prober: Prober) -> None:
     for name in ("JPEG", "PNG", "WEBP", "TIFF"):
         body = picture(name)
@@ -189,6 +195,43 @@ async def test_decoder_sees_no_secret_of_the_worker(
     assert "the-secret-key" not in told.read_text()
 
 
+async def test_pictures_share_a_process_until_a_video_or_fault_ends_it(
+    server: FileServer, prober: Prober
+) -> None:
+    pids = []
+    for number in range(3):
+        await prober.probe(server.put(f"/{number}.jpg", picture(size=(10 + number, 10))))
+        pids.append(decoders())
+    assert len(pids[0]) == 1
+    assert pids[0] == pids[1] == pids[2]
+    await prober.probe(server.put("/a.mp4", VIDEO))
+    assert decoders() == set()
+    await prober.probe(server.put("/b.jpg", picture()))
+    with pytest.raises(MediaUnreadable):
+        await prober.probe(server.put("/c.jpg", picture()[:300]))
+    assert decoders() == set()
+
+
+async def test_waiting_process_that_was_killed_says_nothing_against_the_next_picture(
+    server: FileServer, prober: Prober
+) -> None:
+    await prober.probe(server.put("/a.jpg", picture()))
+    (pid,) = decoders()
+    psutil.Process(pid).kill()
+    facts = await prober.probe(server.put("/b.jpg", picture(size=(30, 20))))
+    assert (facts.width, facts.height) == (30, 20)
+
+
+async def test_process_reads_a_bounded_number_of_pictures(
+    server: FileServer, prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_module, "PICTURES_EACH", 2)
+    await prober.probe(server.put("/a.jpg", picture()))
+    assert len(decoders()) == 1
+    await prober.probe(server.put("/b.jpg", picture()))
+    assert decoders() == set()
+
+
 async def test_server_that_stalls_says_nothing_against_the_file(
     server: FileServer, prober: Prober
 ) -> None:
@@ -242,6 +285,7 @@ async def test_facts_are_forgotten_after_their_time(
     sent = server.sent_bytes
     await prober.probe(url)
     assert server.sent_bytes <= sent + 1
+    await prober.close()
 
 
 async def test_memory_of_facts_is_bounded(
@@ -265,6 +309,5 @@ async def test_probing_is_cancelled_with_its_process(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    children = [child.cmdline() for child in psutil.Process().children()]
-    assert not any("decoder.py" in word for words in children for word in words)
+    assert decoders() == set()
     await patient.close()

@@ -66,7 +66,7 @@ async def test_a_fault_of_ours_is_retried_like_any_other_and_then_told(
     async def break_down(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(InstagramClient, "create_container", break_down)
+    monkeypatch.setattr(InstagramClient, "prepare", break_down)
     content = await stage.make.content(await stage.make.account(), due_in_s=0)
     async with stage.publisher(retry_base_s=0.05):
         await stage.scan()

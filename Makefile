@@ -49,7 +49,7 @@ bench-edge: $(INSTALLED) ## Our edge beside a plain one and Node's ws, and a rec
 	@echo "Measuring three edges on one Valkey, one after the other; about 5 minutes. Needs Node and npm."
 	@exec $(BIN)/python -m tests.benchmarks.bench_edge $(ARGS)
 
-chaos: $(INSTALLED) ## Kill workers while they publish; N=1000 kills, SEED=7 (4 minutes, N=1000 about 25)
+chaos: $(INSTALLED) ## Kill workers while they publish; N=1000 kills, SEED=7 (4 minutes, N=1000 about 18)
 	@echo "Killing workers with -9 while they publish, then asking the platform what it shows."
 	@exec $(BIN)/python -m tests.chaos.publishing --kills $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 

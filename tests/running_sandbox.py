@@ -44,6 +44,26 @@ class RunningSandbox:
         return f"{self.base_url}/v25.0"
 
     @property
+    def instagram_upload_url(self) -> str:
+        """What ``SNS_INSTAGRAM_UPLOAD_URL`` is set to."""
+        return f"{self.base_url}/ig-api-upload/v25.0"
+
+    @property
+    def facebook_url(self) -> str:
+        """What ``SNS_FACEBOOK_BASE_URL`` is set to."""
+        return f"{self.base_url}/v26.0"
+
+    @property
+    def facebook_upload_url(self) -> str:
+        """What ``SNS_FACEBOOK_UPLOAD_URL`` is set to."""
+        return f"{self.base_url}/video-upload/v26.0"
+
+    @property
+    def threads_url(self) -> str:
+        """What ``SNS_THREADS_BASE_URL`` is set to."""
+        return f"{self.base_url}/v1.0"
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -55,6 +75,10 @@ class RunningSandbox:
     def picture(self, width: int = 1080, height: int = 1080, seed: str = "a") -> str:
         """The URL of a JPEG that the sandbox serves and can fetch."""
         return f"{self.base_url}/sandbox/media/{width}x{height}/{seed}.jpg"
+
+    def film(self, seconds: int = 3, seed: str = "a") -> str:
+        """The URL of an upright MP4 that the sandbox serves and can fetch."""
+        return f"{self.base_url}/sandbox/media/180x320/{seed}.mp4?seconds={seconds}"
 
     def reset(self, **switches: Any) -> None:
         """Begin anew, with these switches."""

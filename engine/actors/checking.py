@@ -6,14 +6,14 @@ import dramatiq
 from pydantic import Field, validate_call
 
 from engine import runtime
-from engine.actors import message_key
+from engine.actors import message_key, patiently
 from engine.brokers import medium
 from engine.services import validating
 
 RowId = Annotated[int, Field(gt=0, lt=2**63)]
 
 
-@dramatiq.actor(broker=medium, queue_name=medium.tier, max_retries=3, min_backoff=60_000)
+@dramatiq.actor(broker=medium, queue_name=medium.tier, retry_when=patiently, min_backoff=60_000)
 @validate_call
 async def validate_content(content_id: RowId) -> None:
     """Check a content for each of its accounts; what was found is in ``content_checks``.

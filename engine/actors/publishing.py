@@ -7,7 +7,7 @@ import dramatiq
 from pydantic import Field, validate_call
 
 from engine import runtime
-from engine.actors import message_key
+from engine.actors import message_key, patiently
 from engine.brokers import critical
 from engine.errors import Unsupported
 from engine.services import deleting, resolving, scanning
@@ -16,7 +16,7 @@ RowId = Annotated[int, Field(gt=0, lt=2**63)]
 PostId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=30_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, retry_when=patiently, min_backoff=30_000)
 @validate_call
 async def scan_scheduled_posts() -> None:
     """Arm every approved content that is due within the look-ahead; sent at its second."""
@@ -30,7 +30,7 @@ async def scan_scheduled_posts() -> None:
     )
 
 
-@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=30_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, retry_when=patiently, min_backoff=30_000)
 @validate_call
 async def publish_to_platform(content_id: RowId, platform_account_id: RowId) -> None:
     """Publish one approved content on one account now, once, however often this is sent.
@@ -51,7 +51,7 @@ async def publish_to_platform(content_id: RowId, platform_account_id: RowId) -> 
     )
 
 
-@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=60_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, retry_when=patiently, min_backoff=60_000)
 @validate_call
 async def resolve_post(
     content_id: RowId, platform_account_id: RowId, user_id: RowId | None, post_id: PostId | None
@@ -71,7 +71,7 @@ async def resolve_post(
     )
 
 
-@dramatiq.actor(broker=critical, queue_name=critical.tier, max_retries=3, min_backoff=60_000)
+@dramatiq.actor(broker=critical, queue_name=critical.tier, retry_when=patiently, min_backoff=60_000)
 @validate_call
 async def delete_post(
     content_id: RowId, platform_account_id: RowId, user_id: RowId | None = None

@@ -77,6 +77,8 @@ def programs(folder: Folder, ports: Ports) -> list[Program]:
                     *("SIGTERM", python, "-m", "dramatiq", f"engine.workers:{tier}"),
                     "--skip-logging",  # the workers set up their own
                     *("--processes", "1", "--threads", str(threads)),
+                    # The master looks after its worker only when this is over.
+                    *("--worker-fork-timeout", "500"),
                     *("--worker-shutdown-timeout", str(WORKER_GRACE_S * 1000)),
                 ),
             )

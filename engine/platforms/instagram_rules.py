@@ -74,9 +74,11 @@ def problems_of(post: Post) -> list[InputProblem]:
         kind = kind_of(post)
     except InputInvalid as error:
         return [InputProblem("media", str(error), error.english, {"found": len(post.media)})]
-    problems = text_problem(post.text, CAPTION_LIMIT)
-    problems += count_problem(post.text, "hashtag", HASHTAG_LIMIT)
-    problems += count_problem(post.text, "mention", MENTION_LIMIT)
+    problems: list[InputProblem] = []
+    if kind != "story":  # which shows no text
+        problems += text_problem(post.text, CAPTION_LIMIT)
+        problems += count_problem(post.text, "hashtag", HASHTAG_LIMIT)
+        problems += count_problem(post.text, "mention", MENTION_LIMIT)
     takes_alt_text = kind in ("image", "carousel")
     for place, media in enumerate(post.media, start=1):
         problems += medium_problems(

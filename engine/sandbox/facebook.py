@@ -147,6 +147,7 @@ class Facebook:
     async def _finish_video(self, request: GraphRequest) -> dict[str, Any]:
         """The one call of a video given by its address or bytes, or the last of a chunked one."""
         given, world = request.parameters, request.world
+        _check_description(given)
         if given.get("upload_phase") == "finish":
             node = _upload_session(request)
             if node.upload is None or not node.upload.is_whole:
@@ -169,6 +170,7 @@ class Facebook:
 
     async def _finish_reel(self, request: GraphRequest) -> dict[str, Any]:
         given = request.parameters
+        _check_description(given)
         node = request.world.nodes.get(given.get("video_id", ""))
         if node is None or node.account is not request.account or node.kind != "reel":
             raise GraphError(100, 33)
@@ -187,6 +189,11 @@ class Facebook:
             return {"success": True, "post_id": post.id}
         node.scheduled_at = _scheduled_in(given)
         return {"success": True}
+
+
+def _check_description(given: dict[str, str]) -> None:
+    if len(given.get("description", "")) > TEXT_LIMIT:
+        raise GraphError(1390008)
 
 
 def _publish(request: GraphRequest, node: Node) -> PublicPost:

@@ -20,6 +20,7 @@ from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
+NESTED: Final = re.compile(r"\{[^{}]*\}")
 BATCH_LIMIT: Final = 50
 USAGE_TYPES: Final = {"v1.0": "threads", "v25.0": "instagram"}
 INSTAGRAM_IDS: Final = "1784"
@@ -41,8 +42,9 @@ class GraphRequest:
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
-        """The names asked for in ``fields``."""
-        return [name for name in self.parameters.get("fields", default).split(",") if name]
+        """The names asked for in ``fields``; ``from{id,name}`` asks for ``from``."""
+        asked = NESTED.sub("", self.parameters.get("fields", default))
+        return [name for name in asked.split(",") if name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,10 @@ def page_of(
 
 
 def chosen(values: dict[str, Any], names: list[str], kind: str) -> dict[str, Any]:
-    """The asked fields; one that does not exist is an error. ``a{b}`` asks for ``a``."""
+    """The asked fields; one that does not exist is an error. ``a.limit(0)`` asks for ``a``."""
     found = {}
     for name in names:
-        bare = name.partition("{")[0].partition(".")[0]
+        bare = name.partition(".")[0]
         if bare not in values:
             raise GraphError(
                 100, message=f"(#100) Tried accessing nonexisting field ({name}) on type ({kind})"

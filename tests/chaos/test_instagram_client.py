@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from engine.errors import NotSent, OutcomeUnknown, Refused
-from engine.platforms.instagram import InstagramClient
 from engine.ports import AccountAccess, Media, Post
 from models.accounts import AccessToken
 from tests.fakes.parts import prepared
+from tests.instagram import instagram_client
 from tests.running_sandbox import RunningSandbox
 
 pytestmark = pytest.mark.chaos
@@ -43,7 +43,7 @@ def misfortune(dice: random.Random) -> dict:
 async def test_what_a_publish_reports_is_true_of_what_everybody_sees(sandbox, seed):
     dice = random.Random(seed)
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = InstagramClient(sandbox.graph_url, publish_timeout_s=0.5)
+    client = instagram_client(sandbox.graph_url, publish_timeout_s=0.5)
     post = Post("안녕", (Media(sandbox.picture()),))
     access = {}
     for number in range(PUBLISHES):

@@ -25,6 +25,7 @@ from engine.ports import AccountAccess, Container, ContainerState, Media, Post
 from engine.settings import Settings
 from models.accounts import AccessToken, Platform
 from tests.fakes.parts import prepared
+from tests.instagram import instagram_client
 from tests.running_sandbox import RunningSandbox
 
 ACCOUNT = "17841400000000001"
@@ -35,7 +36,7 @@ ACCESS = AccountAccess(ACCOUNT, AccessToken(SECRET))
 @pytest.fixture
 async def client(sandbox: RunningSandbox) -> AsyncIterator[InstagramClient]:
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = InstagramClient(sandbox.graph_url, publish_timeout_s=1)
+    client = instagram_client(sandbox.graph_url, publish_timeout_s=1)
     yield client
     await client.close()
 
@@ -128,7 +129,7 @@ async def test_spent_call_budget_says_when_it_ends(client, sandbox):
 
 async def test_slow_platform_makes_the_outcome_unknown_after_the_set_time(sandbox):
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = InstagramClient(sandbox.graph_url, publish_timeout_s=0.1)
+    client = instagram_client(sandbox.graph_url, publish_timeout_s=0.1)
     container = await prepared(client, ACCESS, post(sandbox))
     sandbox.fault(call="publish", delay_after_s=0.5)
     with pytest.raises(OutcomeUnknown) as caught:
@@ -141,7 +142,7 @@ async def test_platform_that_is_down_leaves_a_publish_not_sent():
     running = RunningSandbox()
     running.stop()
     with pytest.raises(NotSent):
-        await InstagramClient(running.graph_url).publish(
+        await instagram_client(running.graph_url).publish(
             ACCESS, Container("1", "image"), Post("", ())
         )
 
@@ -292,7 +293,7 @@ async def test_next_page_is_asked_of_the_configured_host_only():
         )
         async with pages as base:
             with pytest.raises(RetryLater):  # it runs in a circle
-                await InstagramClient(base).list_posts(ACCESS, "image", hours_ago())
+                await instagram_client(base).list_posts(ACCESS, "image", hours_ago())
     assert len(pages.requests) == 2
     assert b"after=a" in pages.requests[1]
 
@@ -312,7 +313,7 @@ async def test_next_page_is_asked_of_the_configured_host_only():
 async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list(page):
     async with Pages(page) as base:
         with pytest.raises(RetryLater):
-            await InstagramClient(base).list_posts(ACCESS, "image", hours_ago())
+            await instagram_client(base).list_posts(ACCESS, "image", hours_ago())
 
 
 # The token
@@ -320,7 +321,7 @@ async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list
 
 async def test_app_secret_goes_along_as_a_proof(sandbox):
     sandbox.switch(container_ready_s=0, fetch_media=False, app_secret="geheim")
-    client = InstagramClient(sandbox.graph_url, app_secret="geheim")
+    client = instagram_client(sandbox.graph_url, app_secret="geheim")
     container = await prepared(client, ACCESS, post(sandbox))
     post_id = await client.publish(ACCESS, container, post(sandbox))
     assert await client.read_permalink(ACCESS, post_id, "image")

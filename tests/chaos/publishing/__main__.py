@@ -59,7 +59,7 @@ def main() -> int:
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     is_short = given.kills <= SHORT_KILLS
     scale = given.time_scale or (0.02 if is_short else 0.04)
-    given.in_flight = given.in_flight or (200 if is_short else 300)
+    given.in_flight = given.in_flight or (60 if is_short else 200)
     say(f"seed {seed}, time scale {scale}")
     folder = Path(tempfile.mkdtemp(prefix="sns-chaos-", dir="/tmp"))
     folder.chmod(0o755)
@@ -183,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="chooses everything; printed when left out")
     parser.add_argument("--workers", type=int, default=5, help="at once (default: 5)")
     parser.add_argument(
-        "--in-flight", type=int, help="open intents (default: 200 up to 60 kills, then 300)"
+        "--in-flight", type=int, help="open intents (default: 60 up to 60 kills, then 200)"
     )
     parser.add_argument("--time-scale", type=float, help="default: 0.02 up to 60 kills, then 0.04")
     parser.add_argument(

@@ -19,6 +19,7 @@ from engine.platforms.registry import open_platforms
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.scanning import scan
 from engine.settings import Settings
+from models.accounts import Platform
 from models.database import open_database
 from tests.factories import TOKEN_KEY, VAULT, Factory
 from tests.running_sandbox import RunningSandbox
@@ -53,9 +54,15 @@ class Stage:
         self.make = Factory(database, picture=sandbox.picture())
 
     @asynccontextmanager
-    async def publisher(self, **rules: float) -> AsyncIterator[Publisher]:
-        """A running publisher; leaving lets it finish what is at its second."""
-        platforms = open_platforms(self.settings, self.media)
+    async def publisher(
+        self, *, without: Platform | None = None, **rules: float
+    ) -> AsyncIterator[Publisher]:
+        """A running publisher; leaving lets it finish what is at its second.
+
+        ``without`` leaves one platform out, as an installation does that has no app there.
+        """
+        opened = open_platforms(self.settings, self.media)
+        platforms = {name: client for name, client in opened.items() if name is not without}
         publisher = Publisher(
             database=self.database,
             platforms=platforms,
@@ -73,7 +80,7 @@ class Stage:
         finally:
             stopping.set()
             await running
-            for client in platforms.values():
+            for client in opened.values():
                 await client.close()
 
     async def scan(self, look_ahead_s: float = 600) -> Any:

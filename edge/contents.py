@@ -412,9 +412,14 @@ async def _refuse_unless(connection: Any, one: OnePost, statuses: set[str]) -> N
         )
 
 
-_FORBIDDEN: Final = "the user's role may not do this"
 _NOT_FOUND: Final = "not a content of the user's clients"
-_CONFLICT: Final = "not in this state; `being-sent`: it can no longer be changed"
+_REFUSALS: Final = MappingProxyType(
+    {
+        HTTPStatus.FORBIDDEN: "the user's role may not do this",
+        HTTPStatus.NOT_FOUND: _NOT_FOUND,
+        HTTPStatus.CONFLICT: "not in this state; `being-sent`: it can no longer be changed",
+    }
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -445,13 +450,7 @@ OPERATIONS: Final = (
         Edited,
         parameters=OneContent,
         body=Edit,
-        problems=MappingProxyType(
-            {
-                HTTPStatus.FORBIDDEN: _FORBIDDEN,
-                HTTPStatus.NOT_FOUND: _NOT_FOUND,
-                HTTPStatus.CONFLICT: _CONFLICT,
-            }
-        ),
+        problems=_REFUSALS,
     ),
     Operation(
         "POST",
@@ -462,13 +461,7 @@ OPERATIONS: Final = (
         StepTaken,
         parameters=OneContent,
         body=Step,
-        problems=MappingProxyType(
-            {
-                HTTPStatus.FORBIDDEN: _FORBIDDEN,
-                HTTPStatus.NOT_FOUND: _NOT_FOUND,
-                HTTPStatus.CONFLICT: _CONFLICT,
-            }
-        ),
+        problems=_REFUSALS,
     ),
     Operation(
         "POST",
@@ -479,13 +472,7 @@ OPERATIONS: Final = (
         Asked,
         status=HTTPStatus.ACCEPTED,
         parameters=OneContent,
-        problems=MappingProxyType(
-            {
-                HTTPStatus.FORBIDDEN: _FORBIDDEN,
-                HTTPStatus.NOT_FOUND: _NOT_FOUND,
-                HTTPStatus.CONFLICT: _CONFLICT,
-            }
-        ),
+        problems=_REFUSALS,
     ),
     Operation(
         "POST",
@@ -497,13 +484,7 @@ OPERATIONS: Final = (
         status=HTTPStatus.ACCEPTED,
         parameters=OnePost,
         body=Resolution,
-        problems=MappingProxyType(
-            {
-                HTTPStatus.FORBIDDEN: _FORBIDDEN,
-                HTTPStatus.NOT_FOUND: _NOT_FOUND,
-                HTTPStatus.CONFLICT: _CONFLICT,
-            }
-        ),
+        problems=_REFUSALS,
     ),
     Operation(
         "DELETE",
@@ -514,12 +495,6 @@ OPERATIONS: Final = (
         Asked,
         status=HTTPStatus.ACCEPTED,
         parameters=OnePost,
-        problems=MappingProxyType(
-            {
-                HTTPStatus.FORBIDDEN: _FORBIDDEN,
-                HTTPStatus.NOT_FOUND: _NOT_FOUND,
-                HTTPStatus.CONFLICT: _CONFLICT,
-            }
-        ),
+        problems=_REFUSALS,
     ),
 )

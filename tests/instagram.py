@@ -12,6 +12,5 @@ def instagram_client(base_url: str, **details: Any) -> InstagramClient:
     return InstagramClient(
         base_url,
         upload_url=f"{root}/ig-api-upload/{version}",
-        media=HttpMediaSource(allow_private=True),
-        **details,
+        **{"media": HttpMediaSource(allow_private=True), **details},
     )

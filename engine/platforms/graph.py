@@ -183,7 +183,7 @@ async def wait_for(read: Callable[[], Awaitable[ContainerReading]]) -> None:
     Raises:
         NotReady: the platform needs longer than it should.
         InputInvalid: it failed, and would again.
-        RetryLater: it failed, and has to be made anew.
+        ContainerGone: it failed or expired, and has to be made anew.
     """
     pause_s, waited_s = FIRST_PAUSE_S, 0.0
     while True:
@@ -193,7 +193,7 @@ async def wait_for(read: Callable[[], Awaitable[ContainerReading]]) -> None:
         if reading.is_permanent:
             raise InputInvalid(reading.detail, code="container_failed")
         if reading.state in (ContainerState.FAILED, ContainerState.EXPIRED):
-            raise RetryLater(reading.detail, code="container_failed")
+            raise ContainerGone(reading.detail, code="container_failed")
         if waited_s >= READY_WITHIN_S:
             raise NotReady("the platform is still preparing a part of the post", code="not_ready")
         await asyncio.sleep(pause_s)
@@ -263,19 +263,41 @@ def own_comments(
     *,
     text: str,
     instant: str,
+    username: str | None = None,
 ) -> list[LiveComment]:
-    """Those rows of a list of comments that the account itself wrote, newest first."""
+    """Those rows of a list of comments that the account itself wrote, newest first.
+
+    Rows that name nobody are among them: without some permissions the platforms leave the author
+    out, and a comment of our own that is not found would be written once more. The caller compares
+    texts.
+
+    Args:
+        rows: as listed.
+        access: whose comments are wanted.
+        since: nothing older.
+        text: name of the field with the text.
+        instant: name of the field with the time.
+        username: the account's, where ids may be of another kind than the account's own.
+    """
     oldest = since.replace(microsecond=0)
     try:
         comments = [
             LiveComment(str(row["id"]), row.get(text) or "", instant_of(row[instant]))
             for row in rows
-            if (row.get("from") or {}).get("id") == access.platform_user_id
+            if _may_be_of(row, access.platform_user_id, username)
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise unreadable("a comment without id or time") from None
     found = [comment for comment in comments if comment.posted_at >= oldest]
     return sorted(found, key=lambda comment: comment.posted_at, reverse=True)
+
+
+def _may_be_of(row: Mapping[str, Any], account_id: str, username: str | None) -> bool:
+    author = row.get("from") or {}
+    by_id, by_name = author.get("id"), row.get("username") or author.get("username")
+    if by_id is None and by_name is None:
+        return True
+    return by_id == account_id or (username is not None and by_name == username)
 
 
 def _next_cursor(page: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from engine.errors import (
@@ -68,6 +69,7 @@ TRAITS: Final[Mapping[str, KindTraits]] = {
     "story": KindTraits(shows_text=False, takes_comments=False),
 }
 SCOPES: Final = frozenset({"instagram_business_basic", "instagram_business_content_publish"})
+UPLOAD_TRIES: Final = 3  # each goes on where the one before was cut off
 LIST_FIELDS: Final = "id,caption,timestamp,media_type,media_product_type,permalink"
 COMMENT_FIELDS: Final = "id,text,timestamp,username,from{id,username}"
 
@@ -140,11 +142,7 @@ class InstagramClient:
             children.append(await self._container(access, parameters))
             await parts.keep(children=children)
         for child in children:
-            try:
-                await wait_for(lambda id_=child: self._read(access, id_))  # type: ignore[misc]
-            except RetryLater:
-                await parts.keep(children=None)  # one of them failed: all are made anew
-                raise
+            await wait_for(partial(self._read, access, child))
         return children
 
     async def _reel(
@@ -173,31 +171,47 @@ class InstagramClient:
         self, access: AccountAccess, media: Media, head: MediaHead, container_id: str
     ) -> None:
         """Send a film's bytes, from where an earlier try was cut off."""
-        if head.size_bytes is None:
+        for tries_left in reversed(range(UPLOAD_TRIES)):
+            try:
+                await self._send_rest(access, media, head, container_id)
+            except OutcomeUnknown as lost:
+                if not tries_left:
+                    raise again(lost) from None
+            else:
+                return
+
+    async def _send_rest(
+        self, access: AccountAccess, media: Media, head: MediaHead, container_id: str
+    ) -> None:
+        """Send what the platform does not have yet.
+
+        Raises:
+            OutcomeUnknown: it was cut off.
+        """
+        size_bytes = head.size_bytes
+        if size_bytes is None:
             raise MediaUnreachable(
                 "the media host does not tell the size", code="no_size", is_retryable=False
             )
-        try:
-            offset = await self._offset(access, container_id)
-            if offset == head.size_bytes:  # only our own note of it was lost
-                return
-            async with aclosing(
-                self._media.stream(media.url, offset, version=head.version)
-            ) as film:
-                answer = await self._uploader.send(
-                    "POST",
-                    f"{self._upload_url}/{segment(container_id)}",
-                    headers={
-                        "Authorization": f"OAuth {access.token.reveal()}",
-                        "offset": str(offset),
-                        "file_size": str(head.size_bytes),
-                        "Content-Length": str(head.size_bytes - offset),
-                    },
-                    body=film,
-                )
-        except OutcomeUnknown as lost:
-            raise again(lost) from None
-        value_of(answer, access)
+        offset = await self._offset(access, container_id)
+        if offset == size_bytes:  # only the answer, or our own note of it, was lost
+            return
+        if offset > size_bytes:  # not of this film: it is sent from the start
+            offset = 0
+        async with aclosing(self._media.stream(media.url, offset, version=head.version)) as film:
+            answer = await self._uploader.send(
+                "POST",
+                f"{self._upload_url}/{segment(container_id)}",
+                headers={
+                    "Authorization": f"OAuth {access.token.reveal()}",
+                    "offset": str(offset),
+                    "file_size": str(size_bytes),
+                    "Content-Length": str(size_bytes - offset),
+                },
+                body=film,
+            )
+        if value_of(answer, access).get("success") is not True:
+            raise unreadable("an upload that it does not call successful")
 
     async def _offset(self, access: AccountAccess, container_id: str) -> int:
         """How many bytes of a film are there already."""
@@ -271,13 +285,20 @@ class InstagramClient:
     async def list_comments(
         self, access: AccountAccess, post_id: str, since: datetime
     ) -> Sequence[LiveComment]:
-        """See the port. The platform has no ``since`` for comments: all are read."""
+        """See the port. The platform has no ``since`` for comments: all are read.
+
+        An author's id may be one that only this app is shown, other than the account's own, so the
+        name of the post's owner counts too.
+        """
+        owner = await self._graph.get(access, f"/{segment(post_id)}", {"fields": "username"})
         rows = await self._graph.rows(
             access,
             f"/{segment(post_id)}/comments",
             {"fields": COMMENT_FIELDS, "limit": "50"},
         )
-        return own_comments(rows, access, since, text="text", instant="timestamp")
+        return own_comments(
+            rows, access, since, text="text", instant="timestamp", username=owner.get("username")
+        )
 
     async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
         """See the port."""
@@ -328,7 +349,7 @@ def _parameters_of(post: Post, kind: str) -> dict[str, str]:
     for name, value in (
         ("location_id", options.get("location_id")),
         ("collaborators", options.get("collaborators")),
-        ("cover_url", options.get("cover_url")),
+        ("cover_url", _cover_of(options)),
         ("thumb_offset", options.get("thumb_offset_ms")),
         ("share_to_feed", options.get("share_to_feed")),
     ):
@@ -339,6 +360,11 @@ def _parameters_of(post: Post, kind: str) -> dict[str, str]:
             [{"username": tag.username} for tag in post.media[0].user_tags]
         )
     return parameters
+
+
+def _cover_of(options: Mapping[str, Any]) -> str | None:
+    cover = options.get("cover_url")
+    return None if cover is None else ascii_url(cover)
 
 
 def _medium_parameters(media: Media, kind: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine.errors import InputInvalid
+from engine.platforms.media_urls import is_public_url
 from engine.platforms.options import Option, option_problems
 from engine.platforms.text_rules import count_problem, medium_problems, text_problem
 from engine.ports import InputProblem, Post
@@ -18,9 +19,10 @@ ALT_TEXT_LIMIT: Final = 1000
 TAG_LIMIT: Final = 20
 COLLABORATOR_LIMIT: Final = 3
 CAROUSEL: Final = range(2, 11)
+FEED: Final = ("image", "carousel", "reel")
 OPTIONS: Final = {
-    "location_id": Option(str),
-    "collaborators": Option(list, most=COLLABORATOR_LIMIT),
+    "location_id": Option(str, kinds=FEED),
+    "collaborators": Option(list, kinds=FEED, most=COLLABORATOR_LIMIT),
     "share_to_feed": Option(bool, kinds=("reel",)),
     "cover_url": Option(str, kinds=("reel",)),
     "thumb_offset_ms": Option(int, kinds=("reel",)),
@@ -93,6 +95,15 @@ def problems_of(post: Post) -> list[InputProblem]:
                 "options.link",
                 "인스타그램 게시물에는 링크를 걸 수 없습니다. 링크를 지워 주세요.",
                 "An Instagram post cannot carry a link; remove it.",
+            )
+        )
+    cover = post.options.get("cover_url")
+    if isinstance(cover, str) and not is_public_url(cover):
+        problems.append(
+            InputProblem(
+                "options.instagram.cover_url",
+                "표지 사진의 주소는 http:// 또는 https://로 시작하는 공개 주소여야 합니다.",
+                "Give the cover a public address, starting with http:// or https://.",
             )
         )
     return problems + option_problems("instagram", post.options, OPTIONS, kind)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from engine.platforms.media_urls import ascii_url
+from engine.platforms.media_urls import is_public_url
 from engine.ports import InputProblem, Media
 
 PATTERNS: Final = {
@@ -76,9 +76,7 @@ def medium_problems(
                 {"found": media.kind},
             )
         )
-    try:
-        ascii_url(media.url)
-    except ValueError:
+    if not is_public_url(media.url):
         problems.append(
             InputProblem(
                 f"{field}.url",

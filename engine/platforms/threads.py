@@ -4,9 +4,11 @@ Sources, read 2026-11-23: https://developers.facebook.com/docs/threads/posts, re
 troubleshooting and retrieve-and-manage-replies beside it.
 """
 
+import asyncio
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from engine.errors import ContainerGone, NotReady, OutcomeUnknown, PlatformError, RetryLater
@@ -52,6 +54,9 @@ LISTED: Final[Mapping[str, str]] = {
 }
 TRAITS: Final[Mapping[str, KindTraits]] = dict.fromkeys(TYPES, KindTraits())
 SCOPES: Final = frozenset({"threads_basic", "threads_content_publish"})
+# A first comment's lease lasts 30 s longer than the publishing call's own time-out; a reply that
+# went out after its lease could meet a second one.
+REPLY_READY_WITHIN_S: Final = 15.0
 LIST_FIELDS: Final = "id,text,timestamp,permalink,media_type"
 REPLY_FIELDS: Final = "id,text,timestamp,is_reply_owned_by_me"
 
@@ -115,11 +120,7 @@ class ThreadsClient:
             children.append(await self._container(access, parameters))
             await parts.keep(children=children)
         for child in children:
-            try:
-                await wait_for(lambda id_=child: self._read(access, id_))  # type: ignore[misc]
-            except RetryLater:
-                await parts.keep(children=None)  # one of them failed: all are made anew
-                raise
+            await wait_for(partial(self._read, access, child))
         return children
 
     async def _container(self, access: AccountAccess, parameters: Mapping[str, str]) -> str:
@@ -176,18 +177,23 @@ class ThreadsClient:
         """See the port. A reply is a container too; only its publishing can be seen.
 
         Raises:
-            NotReady: the reply's container takes unusually long.
+            OutcomeUnknown: the publishing call has no answer; nothing before it raises this.
+            RetryLater: the container is not ready in time, or "does not exist" though it was just
+                made, as Threads says now and then. Nothing is seen, and the next try makes another.
         """
-        container_id = await self._container(
-            access, {"media_type": "TEXT", "text": text, "reply_to_id": post_id}
-        )
-        await wait_for(lambda: self._read(access, container_id))
         try:
+            async with asyncio.timeout(REPLY_READY_WITHIN_S):
+                container_id = await self._container(
+                    access, {"media_type": "TEXT", "text": text, "reply_to_id": post_id}
+                )
+                await wait_for(partial(self._read, access, container_id))
             value = await self._graph.post_visibly(
                 access, self._of(access, "threads_publish"), {"creation_id": container_id}
             )
-        except ContainerGone as gone:  # said of containers that are a moment old, too
-            raise NotReady(str(gone), code=gone.code, evidence=gone.evidence) from None
+        except TimeoutError:
+            raise RetryLater("the reply is still being prepared", code="not_ready") from None
+        except (ContainerGone, NotReady) as early:
+            raise RetryLater(str(early), code=early.code, evidence=early.evidence) from None
         return id_of(value, OutcomeUnknown)
 
     async def list_comments(

@@ -70,7 +70,7 @@ def problems_of(post: Post) -> list[InputProblem]:
     except InputInvalid as error:
         return [InputProblem("media", str(error), error.english, {"found": len(post.media)})]
     problems = text_problem(post.text, TEXT_LIMIT, length=length_of(post.text))
-    problems += count_problem(post.text, "link", LINK_LIMIT)
+    problems += count_problem(f"{post.text} {post.link or ''}", "link", LINK_LIMIT)
     if kind == "text" and not post.text.strip():
         problems.append(
             InputProblem("text", "본문을 입력해 주세요.", "Write a text, or attach a picture.")

@@ -21,6 +21,7 @@ from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
 NESTED: Final = re.compile(r"\{[^{}]*\}")
+UPLOAD_CALLS: Final = frozenset({"upload", "probe_upload"})
 BATCH_LIMIT: Final = 50
 USAGE_TYPES: Final = {"v1.0": "threads", "v25.0": "instagram"}
 INSTAGRAM_IDS: Final = "1784"
@@ -165,7 +166,8 @@ class GraphSurface:
         world, seen = request.world, request.seen
         headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
         try:
-            account = _authenticate(world, token, request.parameters)
+            is_upload = call is not None and call.name in UPLOAD_CALLS
+            account = _authenticate(world, token, request.parameters, is_upload=is_upload)
             if call is None:
                 raise GraphError(100, message=f"Unsupported {method.lower()} request")
             if call.concerns_account and account.id != request.node:
@@ -211,7 +213,11 @@ class GraphSurface:
         one = replace(
             request,
             node=node,
-            parameters=dict(parse_qsl(url.query) + parse_qsl(str(item.get("body", "")))),
+            parameters={
+                # An item without a token of its own has the batch's, and its proof.
+                "appsecret_proof": request.parameters.get("appsecret_proof", ""),
+                **dict(parse_qsl(url.query) + parse_qsl(str(item.get("body", "")))),
+            },
         )
         method = str(item.get("method", "GET")).upper()
         token = one.parameters.pop("access_token", request.account.token)
@@ -225,7 +231,9 @@ def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
     return Answer(error.status, error.body(seen.id), [JSON])
 
 
-def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -> Account:
+def _authenticate(
+    world: World, token: str | None, parameters: dict[str, str], *, is_upload: bool
+) -> Account:
     account = world.account_of(token) if token else None
     if account is None:
         raise GraphError(190)
@@ -234,7 +242,7 @@ def _authenticate(world: World, token: str | None, parameters: dict[str, str]) -
     if account.token_expires_at is not None and world.clock.now() >= account.token_expires_at:
         raise GraphError(190, 463)
     secret = world.switches.app_secret
-    if secret is not None:
+    if secret is not None and not is_upload:  # upload hosts know the token alone
         proof = hmac.new(secret.encode(), account.token.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(proof, parameters.get("appsecret_proof", "")):
             raise GraphError(

@@ -137,7 +137,7 @@ def _medium_of(given: dict[str, str], kind: str, media_type: str) -> Medium:
         raise GraphError(100, message="Param alt_text must be at most 1000 characters long")
     if alt_text is not None and kind in ("reel", "story"):
         raise GraphError(100, message="Param alt_text is for pictures only")
-    _check_tags(given.get("user_tags"))
+    _check_tags(given.get("user_tags"), has_places=kind != "reel")
     if given.get("upload_type") == "resumable":
         return Medium("video", None)
     wants_video = kind == "reel" or media_type == "VIDEO"
@@ -154,13 +154,18 @@ def _medium_of(given: dict[str, str], kind: str, media_type: str) -> Medium:
     raise GraphError(100, message=f"The parameter {name} is required")
 
 
-def _check_tags(text: str | None) -> None:
+def _check_tags(text: str | None, *, has_places: bool) -> None:
+    """People on a picture have places; those in a reel have none."""
     if text is None:
         return
     try:
-        places = [(float(tag["x"]), float(tag["y"])) for tag in json.loads(text)]
+        tags = json.loads(text)
+        names = [tag["username"] for tag in tags]
+        places = [(float(tag["x"]), float(tag["y"])) for tag in tags if has_places]
     except (ValueError, KeyError, TypeError):
         raise GraphError(100, message="Param user_tags must be a list of tags") from None
+    if not all(isinstance(name, str) and name for name in names):
+        raise GraphError(100, message="Param user_tags: every tag has a username")
     if any(not (0 <= x <= 1 and 0 <= y <= 1) for x, y in places):
         raise GraphError(100, message="Param user_tags: x and y are from 0 to 1")
 

@@ -17,10 +17,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.errors import (
+    AccountStopped,
     CircuitOpen,
     NotSent,
     OutcomeUnknown,
     PlatformError,
+    ReconnectNeeded,
     RetryLater,
     Throttled,
     Unsupported,
@@ -42,6 +44,9 @@ log = structlog.get_logger(__name__)
 SWEEP_S: Final = 2.0
 AT_ONCE: Final = 8
 LEASE_MARGIN_S: Final = 30.0  # beyond the call's own time-out, so that no lease ends under a call
+
+UNREADABLE_LIMIT: Final = timedelta(hours=24)
+"""A platform that is down is asked for this long before a person is."""
 
 _RESCUE = text("""
 UPDATE first_comments
@@ -286,7 +291,11 @@ class Commenter:
             return
         except PlatformError as error:
             log.info("cannot look for the first comment", code=error.code)
-            await self._look_again(claimed, in_doubt_for)
+            is_lasting = isinstance(error, ReconnectNeeded | AccountStopped)
+            if in_doubt_for >= (self._give_up if is_lasting else UNREADABLE_LIMIT):
+                await self._end(claimed, CommentStatus.NEEDS_PERSON, code="comment_undecidable")
+            else:
+                await self._look_again(claimed, in_doubt_for)
             return
         wanted = normalise(claimed.message)
         matches = [one.comment_id for one in comments if normalise(one.text) == wanted]

@@ -22,7 +22,7 @@ from engine.errors import (
 from engine.rules.explaining import explain, explain_doubt, explain_quota
 from engine.rules.retry import backoff_s
 from engine.services.claiming import Claim
-from engine.services.ledger import close_attempt, move, result_key
+from engine.services.ledger import close_attempt, lock_contents, move, result_key
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
 from engine.services.settling import settle
@@ -42,6 +42,7 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
     a platform publishes once; otherwise ``services.clearing`` clears it away.
     """
     message = explain(code, detail[:MOST_DETAIL])
+    await lock_contents(connection, [claimed.content_id])
     moved = await move(
         connection,
         claimed,
@@ -70,6 +71,7 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
 async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) -> bool:
     """Stop guessing: a person has to look, and the author is asked to."""
     title, message = explain_doubt(claimed.title, claimed.platform, code)
+    await lock_contents(connection, [claimed.content_id])
     moved = await move(
         connection,
         claimed,
@@ -129,6 +131,7 @@ async def refuse(
     )
     async with database.begin() as connection:
         if attempt_id is not None:
+            await lock_contents(connection, [claimed.content_id])
             seen = {"code": error.code, "message": str(error), **error.evidence}
             await close_attempt(connection, attempt_id, outcome, {**seen, **(evidence or {})})
         match error:

@@ -204,7 +204,7 @@ class Ledger:
     async def _succeed_all(self, receipts: Sequence[Receipt]) -> list[bool]:
         content_ids = [receipt.claim.content_id for receipt in receipts]
         async with self._database.begin() as connection:
-            await connection.execute(_LOCK_FOR_RESULT, {"content_ids": content_ids})
+            await lock_contents(connection, content_ids)
             now: datetime = (await connection.execute(text("SELECT now()"))).scalar_one()
             rows = await connection.execute(
                 _SUCCEED,
@@ -241,6 +241,14 @@ class Ledger:
                 {"keys": [result_key(claimed) for claimed, _ in links], "urls": urls},
             )
         return [None] * len(links)
+
+
+async def lock_contents(connection: AsyncConnection, content_ids: Sequence[int]) -> None:
+    """Let results of one content be written one after the other, so that the last sees them all.
+
+    Comes before any write to their logs or attempts: the content first, as all who lock both.
+    """
+    await connection.execute(_LOCK_FOR_RESULT, {"content_ids": list(content_ids)})
 
 
 async def close_contents(connection: AsyncConnection, content_ids: Sequence[int]) -> None:

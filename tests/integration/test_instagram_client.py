@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from engine.errors import (
@@ -17,14 +18,16 @@ from engine.errors import (
     ReconnectNeeded,
     RetryLater,
     Throttled,
+    Unsupported,
 )
 from engine.media.source import HttpMediaSource
-from engine.platforms.instagram import InstagramClient
+from engine.platforms.instagram import InstagramClient, _parameters_of
 from engine.platforms.registry import open_platforms
-from engine.ports import AccountAccess, Container, ContainerState, Media, Post
+from engine.ports import AccountAccess, Container, ContainerState, Media, Post, UserTag
 from engine.settings import Settings
 from models.accounts import AccessToken, Platform
-from tests.fakes.parts import prepared
+from models.words import PostFormat
+from tests.fakes.parts import MemoryParts, prepared
 from tests.instagram import instagram_client
 from tests.running_sandbox import RunningSandbox
 
@@ -36,9 +39,15 @@ ACCESS = AccountAccess(ACCOUNT, AccessToken(SECRET))
 @pytest.fixture
 async def client(sandbox: RunningSandbox) -> AsyncIterator[InstagramClient]:
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = instagram_client(sandbox.graph_url, publish_timeout_s=1)
+    media = HttpMediaSource(allow_private=True)
+    client = instagram_client(
+        sandbox.graph_url,
+        media=media,
+        publish_timeout_s=1,
+    )
     yield client
     await client.close()
+    await media.close()
 
 
 def post(sandbox: RunningSandbox, text: str = "안녕") -> Post:
@@ -314,6 +323,185 @@ async def test_list_that_cannot_be_understood_is_an_error_and_never_a_short_list
     async with Pages(page) as base:
         with pytest.raises(RetryLater):
             await instagram_client(base).list_posts(ACCESS, "image", hours_ago())
+
+
+# Kinds
+
+
+def tagged(url: str, kind: str = "image") -> Media:
+    return Media(url, kind=kind, user_tags=(UserTag("friend", 0.25, 0.75),))
+
+
+async def test_options_of_a_reel_reach_the_platform_in_its_own_form(client, sandbox):
+    film = tagged(sandbox.film(), "video")
+    options = {
+        "location_id": "123",
+        "collaborators": ["friend"],
+        "share_to_feed": False,
+        "thumb_offset_ms": 1500,
+        "cover_url": sandbox.picture(seed="표지"),
+    }
+    reel = Post("릴스", (film,), format=PostFormat.REEL, options=options)
+    assert list(client.validate(reel)) == []
+    parameters = _parameters_of(reel, "reel")
+    assert json.loads(parameters["collaborators"]) == ["friend"]
+    assert json.loads(parameters["user_tags"]) == [{"username": "friend"}]
+    assert (parameters["share_to_feed"], parameters["thumb_offset"]) == ("false", "1500")
+    assert parameters["cover_url"].isascii()
+    container = await prepared(client, ACCESS, reel)
+    await client.publish(ACCESS, container, reel)
+    (live,) = await client.list_posts(ACCESS, "reel", hours_ago())
+    assert live.kind == "reel"
+
+
+async def test_story_takes_neither_a_place_nor_collaborators_and_shows_no_text(client, sandbox):
+    story = Post(
+        "가" * 2201,
+        (Media(sandbox.picture()),),
+        format=PostFormat.STORY,
+        options={"location_id": "1", "collaborators": ["a"]},
+    )
+    assert [problem.field for problem in client.validate(story)] == [
+        "options.instagram.location_id",
+        "options.instagram.collaborators",
+    ]
+
+
+async def test_cover_without_a_public_address_is_a_problem(client, sandbox):
+    film = Media(sandbox.film(), kind="video")
+    post = Post("", (film,), format=PostFormat.REEL, options={"cover_url": "cover.jpg"})
+    assert [problem.field for problem in client.validate(post)] == ["options.instagram.cover_url"]
+
+
+async def test_stories_and_posts_are_listed_apart(client, sandbox):
+    story = Post("", (Media(sandbox.picture()),), format=PostFormat.STORY)
+    story_id = await client.publish(ACCESS, await prepared(client, ACCESS, story), story)
+    image = post(sandbox)
+    image_id = await client.publish(ACCESS, await prepared(client, ACCESS, image), image)
+    stories = await client.list_posts(ACCESS, "story", hours_ago())
+    posts = await client.list_posts(ACCESS, "image", hours_ago())
+    assert [one.post_id for one in stories] == [story_id]
+    assert [one.post_id for one in posts] == [image_id]
+
+
+async def test_carousel_keeps_its_order_and_its_children_through_a_lost_answer(client, sandbox):
+    media = [Media(sandbox.picture(seed=seed)) for seed in "abc"]
+    carousel, parts = Post("셋", tuple(media)), MemoryParts()
+    sandbox.fault("close", carry_out=1, call="read_container", times=2)
+    with pytest.raises(RetryLater):
+        await client.prepare(ACCESS, carousel, parts)
+    assert parts.history == ["children"] * 3
+    container_id = await client.prepare(ACCESS, carousel, parts)
+    assert len(sandbox.requests(call="create_container")) == 4  # no child a second time
+    await client.publish(ACCESS, Container(container_id, "carousel"), carousel)
+    assert [one["url"] for one in sandbox.posts()[0]["media"]] == [one.url for one in media]
+
+
+# A reel's bytes
+
+
+@pytest.fixture
+def reel(sandbox) -> Post:
+    return Post("릴스", (Media(sandbox.film(), kind="video"),), format=PostFormat.REEL)
+
+
+@pytest.mark.parametrize(("carry_out", "uploads"), [(0, 2), (1, 1)])
+async def test_upload_whose_answer_is_lost_goes_on_at_once(
+    client, sandbox, reel, carry_out, uploads
+):
+    """Bytes that came are not sent again: what is there is asked first."""
+    sandbox.fault("close", carry_out=carry_out, call="upload")
+    container = await prepared(client, ACCESS, reel)
+    assert len(sandbox.requests(call="upload")) == uploads
+    reading = await client.read_container(ACCESS, container)
+    assert reading.state is ContainerState.READY
+
+
+async def test_upload_is_tried_three_times_and_its_container_kept(client, sandbox, reel):
+    sandbox.fault("close", carry_out=0, call="upload", times=3)
+    parts = MemoryParts()
+    with pytest.raises(RetryLater):
+        await client.prepare(ACCESS, reel, parts)
+    assert len(sandbox.requests(call="upload")) == 3
+    assert await client.prepare(ACCESS, reel, parts) == parts.get("reel")
+
+
+@pytest.mark.parametrize(("came", "goes_on_at"), [(1000, 1000), (1_000_000, 0)])
+async def test_upload_goes_on_behind_what_came_or_anew_when_the_film_has_changed(
+    client, sandbox, reel, came, goes_on_at
+):
+    """More bytes than the film has are of another film."""
+    sandbox.fault("close", carry_out=0, call="upload", times=3)
+    parts = MemoryParts()
+    with pytest.raises(RetryLater):
+        await client.prepare(ACCESS, reel, parts)
+    address = f"{sandbox.instagram_upload_url}/{parts.get('reel')}"
+    headers = {"Authorization": f"OAuth {SECRET}", "offset": "0", "file_size": str(came + 1)}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.post(address, headers=headers, content=b"x" * came)).is_success
+    counted = CountingMedia(HttpMediaSource(allow_private=True))
+    again = instagram_client(sandbox.graph_url, media=counted)
+    container_id = await again.prepare(ACCESS, reel, parts)
+    assert counted.offsets == [goes_on_at]
+    reading = await again.read_container(ACCESS, Container(container_id, "reel"))
+    assert reading.state is ContainerState.READY
+    await again.close()
+    await counted.source.close()
+
+
+class CountingMedia:
+    """A media source that notes from where it is read."""
+
+    def __init__(self, source: HttpMediaSource) -> None:
+        self.source = source
+        self.head, self.facts = source.head, source.facts
+        self.offsets: list[int] = []
+
+    def stream(self, url: str, offset: int = 0) -> AsyncIterator[bytes]:
+        self.offsets.append(offset)
+        return self.source.stream(url, offset)
+
+
+async def test_upload_that_is_not_called_successful_is_none(client, sandbox, reel):
+    sandbox.fault("wrong_json", carry_out=1, call="upload")
+    with pytest.raises(RetryLater):
+        await prepared(client, ACCESS, reel)
+
+
+async def test_token_is_in_no_log_of_an_upload(client, sandbox, reel, caplog):
+    caplog.set_level(logging.DEBUG)
+    await prepared(client, ACCESS, reel)
+    assert len(sandbox.requests(call="upload")) == 1
+    assert SECRET not in caplog.text
+
+
+# Comments
+
+
+@pytest.mark.parametrize(
+    ("author", "is_ours"),
+    [
+        ({"from": {"id": ACCOUNT, "username": "brand"}, "username": "brand"}, True),
+        ({"from": {"id": "another kind of id"}, "username": "brand"}, True),
+        ({"username": "brand"}, True),
+        ({}, True),
+        ({"from": {"id": "2"}, "username": "friend"}, False),
+        ({"from": {"id": "2"}}, False),
+    ],
+)
+async def test_comment_of_our_own_is_never_overlooked(author, is_ours):
+    """One that is overlooked would be written twice; one that names nobody may be ours."""
+    row = {"id": "7", "text": "첫 댓글", "timestamp": "2026-11-25T12:00:00+0000", **author}
+    async with Pages({"username": "brand", "data": [row]}) as base:
+        since = datetime(2026, 11, 25, 11, tzinfo=UTC)
+        comments = await instagram_client(base).list_comments(ACCESS, "1", since)
+    assert [one.comment_id for one in comments] == ["7"] * is_ours
+
+
+async def test_token_of_instagram_login_cannot_delete():
+    client = instagram_client("https://graph.instagram.com/v25.0")
+    with pytest.raises(Unsupported):
+        await client.delete(ACCESS, "1", "image")
 
 
 # The token

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import InputInvalid, NotSent, OutcomeUnknown, PlatformError, RetryLater
+from engine.errors import (
+    InputInvalid,
+    NotSent,
+    OutcomeUnknown,
+    PlatformError,
+    ReconnectNeeded,
+    RetryLater,
+)
 from engine.ports import KindTraits, LiveComment
 from engine.services.commenting import Commenter
 from models.accounts import Platform
@@ -129,6 +136,18 @@ async def test_two_comments_alike_are_shown_to_a_person(
     assert (await state(stage))["status"] == "needs_person"
     [told] = await stage.events("notification")
     assert "직접 확인해 주세요" in told["message"]
+
+
+async def test_a_doubt_that_no_read_can_end_is_shown_to_a_person(
+    stage: Stage, platform: FakePlatformClient
+) -> None:
+    await live_post(stage, platform)
+    platform.failures["comment"] = [OutcomeUnknown("cut", code="connection-lost")]
+    platform.failures["list_comments"] = [ReconnectNeeded("no permission", code="10")]
+    one = commenter(stage, platform)
+    await one.work_once()
+    await one.work_once()
+    assert (await state(stage))["status"] == "needs_person"
 
 
 async def test_a_worker_that_vanished_in_mid_call_leaves_a_doubt_and_no_second_comment(

@@ -1,5 +1,11 @@
 """A content on several accounts: each one's result, and the whole truth once."""
 
+import asyncio
+
+from engine.services import claiming
+from engine.services.ending import fail
+from engine.services.ledger import Ledger, Receipt
+from models.publishing import PublishingStatus
 from tests.integration.publishing.conftest import Stage
 
 
@@ -37,3 +43,40 @@ async def test_a_content_is_published_when_all_of_its_accounts_show_it(stage: St
                 break
     assert len(stage.sandbox.posts()) == 3
     assert await stage.events("notification") == []
+
+
+async def test_two_accounts_that_end_at_the_same_moment_are_told_as_one_whole(
+    stage: Stage,
+) -> None:
+    """Neither transaction sees the other's result; whoever commits second has to tell."""
+    accounts = [await stage.make.account() for _ in range(2)]
+    content = await stage.make.content(*accounts, due_in_s=0)
+    await stage.scan()
+    going, stuck = await claiming.claim(stage.database, owner="one", lease_s=30, limit=10)
+    await stage.rows(
+        "UPDATE publishing_logs SET status = 'staged', container_id = 'c1' WHERE id = :id",
+        id=going.id,
+    )
+    going.status = PublishingStatus.STAGED
+    ledger = Ledger(stage.database)
+    attempt_id = await ledger.begin(going, "publish c1")
+    assert attempt_id is not None
+    async with stage.database.begin() as connection:
+        assert await fail(connection, stuck, code="account_reconnect")
+        succeeding = asyncio.create_task(ledger.succeed(Receipt(going, attempt_id, "p1")))
+        async with asyncio.timeout(10):
+            while not succeeding.done() and not await is_anybody_waiting(stage):
+                await asyncio.sleep(0.01)
+    assert await succeeding
+    [told] = await stage.events("notification")
+    assert told["reference"] == {"kind": "content", "id": content.id}
+    assert told["title"] == "계정 2개 가운데 1개에만 게시했습니다"
+
+
+async def is_anybody_waiting(stage: Stage) -> bool:
+    """Whether a connection to this database waits for a lock of another."""
+    rows = await stage.rows(
+        """SELECT 1 FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    )
+    return bool(rows)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from engine.errors import InputInvalid, RetryLater
+from engine.errors import ContainerGone, InputInvalid
 from engine.platforms.graph import wait_for
 from engine.ports import ContainerReading, ContainerState
 
 
-@pytest.mark.parametrize(("is_permanent", "wanted"), [(True, InputInvalid), (False, RetryLater)])
+@pytest.mark.parametrize(("is_permanent", "wanted"), [(True, InputInvalid), (False, ContainerGone)])
 async def test_failed_part_is_made_anew_only_if_that_can_help(is_permanent, wanted):
     async def read() -> ContainerReading:
         return ContainerReading(ContainerState.FAILED, "no", is_permanent=is_permanent)

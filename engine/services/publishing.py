@@ -31,7 +31,7 @@ from engine.errors import (
     Throttled,
 )
 from engine.metrics import LATENESS, POSTS
-from engine.ports import AccountAccess, Clock, Container, MediaSource, PlatformClient
+from engine.ports import AccountAccess, Clock, Container, MediaProbe, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
 from engine.services.ending import refuse
@@ -99,7 +99,7 @@ class Publisher:
         database: PostgreSQL.
         platforms: the client of each platform that this installation can publish to.
         vault: opens the accounts' tokens.
-        media: where pictures and videos are looked at before they are sent.
+        probe: looks at pictures and videos before they are sent.
         clock: the wall clock that due times are compared with.
         owner: this process's name in leases; unique per process.
         rules: waits and limits.
@@ -112,7 +112,7 @@ class Publisher:
         database: AsyncEngine,
         platforms: Mapping[Platform, PlatformClient],
         vault: TokenVault,
-        media: MediaSource,
+        probe: MediaProbe,
         clock: Clock,
         owner: str,
         rules: PublishingRules,
@@ -129,7 +129,7 @@ class Publisher:
         self._preparation = Preparation(
             database=database,
             vault=vault,
-            media=media,
+            probe=probe,
             clock=clock,
             random=random,
             retry_base_s=rules.retry_base_s,

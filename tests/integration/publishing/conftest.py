@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.cli.stack import sandbox_addresses
 from engine.clock import SystemClock
+from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.registry import open_platforms
 from engine.services.publishing import Publisher, PublishingRules
@@ -50,6 +51,7 @@ class Stage:
             }
         )
         self.media = HttpMediaSource(allow_private=True)
+        self.probe = Prober(self.media)
         self.make = Factory(database, picture=sandbox.picture())
 
     @asynccontextmanager
@@ -66,7 +68,7 @@ class Stage:
             database=self.database,
             platforms=platforms,
             vault=VAULT,
-            media=self.media,
+            probe=self.probe,
             clock=SystemClock(),
             owner=f"test-{id(platforms)}",
             rules=replace(QUICK, **rules),
@@ -129,5 +131,6 @@ async def stage(database_url: str, sandbox: RunningSandbox) -> AsyncIterator[Sta
     database = open_database(database_url)
     stage = Stage(database, sandbox)
     yield stage
+    await stage.probe.close()
     await stage.media.close()
     await database.dispose()

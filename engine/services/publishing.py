@@ -54,6 +54,10 @@ WARM_AHEAD: Final = timedelta(seconds=1.5)
 COMMIT_AHEAD: Final = timedelta(milliseconds=60)
 """The attempt is committed this long before the due time; from then on no change is taken."""
 
+ORDER_LOOKS: Final = 100
+ORDER_LOOK_S: Final = 0.02
+"""So often, in all two seconds, a post looks for an earlier one of its account that is not ready."""
+
 SWEEP_S: Final = 1.0  # also what a lost NOTIFY costs
 MOST_HELD: Final = 1000
 INSIST_S: Final = 0.25
@@ -260,6 +264,7 @@ class Publisher:
         if container is None:
             raise ValueError("a staged post has a container")
         lane = self._lanes[claimed.account_id]
+        await self._let_earlier_ones_pass(claimed)
         async with lane.commit:
             attempt_id = await self._ledger.begin(claimed, f"publish {container.id}")
             if attempt_id is None:
@@ -274,6 +279,22 @@ class Publisher:
             await self._end_badly(claimed, answer, attempt_id)
         else:
             await self._end_well(claimed, platform, access, Receipt(claimed, attempt_id, answer))
+
+    async def _let_earlier_ones_pass(self, claimed: Claim) -> None:
+        """Keep an account's order when an earlier post is late, but not for ever.
+
+        One that is still being prepared at its second has a moment in which it goes first.
+        """
+        for _ in range(ORDER_LOOKS):
+            is_first = not any(
+                other.account_id == claimed.account_id
+                and other.status is PublishingStatus.PENDING
+                and (other.due_at, other.id) < (claimed.due_at, claimed.id)
+                for other in self._held.values()
+            )
+            if is_first:
+                return
+            await asyncio.sleep(ORDER_LOOK_S)
 
     async def _call(
         self,

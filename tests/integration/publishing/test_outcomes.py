@@ -190,3 +190,21 @@ async def test_one_account_publishes_one_post_at_a_time_and_accounts_do_not_wait
     assert all(later - earlier >= 0.15 for earlier, later in pairwise(arrivals))
     [aside] = stage.sandbox.posts(second.platform_user_id)
     assert aside["arrived_at"] < arrivals[1]
+
+
+async def test_an_accounts_order_is_kept_when_an_earlier_post_is_late(stage: Stage) -> None:
+    account = await stage.make.account()
+    slow = await stage.make.content(account, due_in_s=1.0)
+    quick = await stage.make.content(account, due_in_s=1.5)
+    other = await stage.make.content(await stage.make.account(), due_in_s=1.5)
+    stage.sandbox.fault(
+        call="create_container", account=account.platform_user_id, delay_before_s=2.5
+    )
+    async with stage.publisher():
+        await stage.scan()
+        for content in (slow, quick, other):
+            await stage.until(content, "success")
+    captions = [post["caption"] for post in stage.sandbox.posts(account.platform_user_id)]
+    assert captions == [slow.body, quick.body]
+    [aside] = [post for post in stage.sandbox.posts() if post["caption"] == other.body]
+    assert aside["arrived_at"] - other.scheduled_at.timestamp() < 0.5

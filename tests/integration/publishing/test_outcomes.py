@@ -198,7 +198,7 @@ async def test_an_accounts_order_is_kept_when_an_earlier_post_is_late(stage: Sta
     quick = await stage.make.content(account, due_in_s=1.5)
     other = await stage.make.content(await stage.make.account(), due_in_s=1.5)
     stage.sandbox.fault(
-        call="create_container", account=account.platform_user_id, delay_before_s=2.5
+        call="create_container", account=account.platform_user_id, delay_before_s=1.5
     )
     async with stage.publisher():
         await stage.scan()

@@ -56,7 +56,7 @@ COMMIT_AHEAD: Final = timedelta(milliseconds=60)
 
 ORDER_LOOKS: Final = 100
 ORDER_LOOK_S: Final = 0.02
-"""So often, two seconds in all, a post looks for an earlier one of its account that is not ready."""
+"""So often, two seconds in all, a post looks for an earlier one of its account that is late."""
 
 SWEEP_S: Final = 1.0  # also what a lost NOTIFY costs
 MOST_HELD: Final = 1000

@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-engine bench-publish bench-edge chaos clean
+.PHONY: help run demo test check bench-engine bench-publish bench-upload bench-edge chaos clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -26,8 +26,8 @@ demo: $(INSTALLED) ## 30 posts published on the second and seen by their author 
 	@exec $(BIN)/sns demo $(ARGS)
 
 # They wait more than they compute, so three processes share two cores; a file stays in one.
-test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and HTTP (about 3 minutes)
-	@echo "Running all tests on real PostgreSQL, Valkey and HTTP; about 3 minutes."
+test: $(INSTALLED) ## All tests, on real PostgreSQL, Valkey and HTTP (about 5 minutes)
+	@echo "Running all tests on real PostgreSQL, Valkey and HTTP; about 5 minutes."
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 check: $(INSTALLED) ## ruff, mypy strict, import-linter (about 30 s)
@@ -44,6 +44,10 @@ bench-engine: $(PEERS_INSTALLED) ## Our engine beside dramatiq, Celery and taski
 bench-publish: $(INSTALLED) ## How late posts reach the platform, steady and in a burst (about 4 minutes)
 	@echo "Measuring lateness at the sandbox, steady and in a burst; about 4 minutes."
 	@exec $(BIN)/python -m tests.benchmarks.bench_publish $(ARGS)
+
+bench-upload: $(INSTALLED) ## Memory that a film of 2 GiB costs on its way (about 2 minutes)
+	@echo "Uploading 2 GiB to two platforms' doubles; about 2 minutes."
+	@exec $(BIN)/python -m tests.benchmarks.bench_upload $(ARGS)
 
 bench-edge: $(INSTALLED) ## Our edge beside a plain one and Node's ws, and a reconnect storm (about 5 minutes)
 	@echo "Measuring three edges on one Valkey, one after the other; about 5 minutes. Needs Node and npm."

@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 from engine.sandbox.control import Control
 from engine.sandbox.graph import VERSION, GraphSurface
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.instagram import Instagram
 from engine.sandbox.instructions import BadInstruction
 from engine.sandbox.media import MediaChecker
+from engine.sandbox.meta import MetaRouter, upload_scope
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
 from engine.sandbox.switches import Switches
@@ -37,7 +37,7 @@ class Sandbox:
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
         self._graph = GraphSurface(
-            lambda: self._world, Instagram(self._checker).route, self._registry
+            lambda: self._world, MetaRouter(self._checker).route, self._registry
         )
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
@@ -45,6 +45,7 @@ class Sandbox:
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
                 Route("/p/{shortcode}/", self._page),
+                Route("/@{username}/post/{shortcode}", self._page),
                 *control.routes(),
             ],
             exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
@@ -55,6 +56,8 @@ class Sandbox:
         """Serve one request, or the start and end of the server's life."""
         if scope["type"] == "http" and VERSION.match(scope["path"].split("/", 2)[1]):
             await self._graph(scope, receive, send)
+        elif upload := upload_scope(scope):
+            await self._graph(upload, receive, send)
         else:
             await self._site(scope, receive, send)
 

@@ -1,5 +1,6 @@
 """The sandbox's own endpoints under ``/sandbox``, outside every imitated path."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +14,7 @@ from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
 from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
 from engine.sandbox.truth import seen_requests, visible_posts
+from engine.sandbox.videos import SECONDS_LIMIT, SIDE_LIMIT, mp4, ranged
 
 
 class Control:
@@ -44,6 +46,7 @@ class Control:
             Route("/sandbox/requests", self.read_requests, methods=["GET"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
+            Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_video),
         ]
 
     async def list_accounts(self, request: Request) -> Response:
@@ -127,7 +130,12 @@ class Control:
         world = self._world()
         return _json(
             {
-                "posts": visible_posts(world, account, _instant(query.get("since", "0"))),
+                "posts": visible_posts(
+                    world,
+                    account,
+                    _instant(query.get("since", "0")),
+                    str(request.base_url).rstrip("/"),
+                ),
                 "requests": seen_requests(world, None, account, "publish"),
             }
         )
@@ -151,7 +159,19 @@ class Control:
     async def read_picture(self, request: Request) -> Response:
         """A JPEG of the asked size."""
         path = request.path_params
-        return Response(jpeg(path["width"], path["height"], path["seed"]), media_type="image/jpeg")
+        # Drawing one takes milliseconds, in which nobody else would be answered.
+        picture = await asyncio.to_thread(jpeg, path["width"], path["height"], path["seed"])
+        return Response(picture, media_type="image/jpeg")
+
+    async def read_video(self, request: Request) -> Response:
+        """An MP4 of the asked size; ``?seconds=`` is 5 unless given."""
+        path = request.path_params
+        seconds = _instant(request.query_params.get("seconds", "5"))
+        sides = path["width"], path["height"]
+        if not 0 < seconds <= SECONDS_LIMIT or not all(16 <= side <= SIDE_LIMIT for side in sides):
+            raise BadInstruction("a video has sides of 16 to 2000 pixels and up to 1000 seconds")
+        video = await asyncio.to_thread(mp4, *sides, path["seed"], seconds)
+        return ranged(video, request.headers.get("range"), "video/mp4")
 
 
 def _listed(account: Account) -> dict[str, Any]:

@@ -25,6 +25,21 @@ class Switches:
         app_usage_percent: what ``X-App-Usage`` reports.
         app_secret: when set, ``appsecret_proof`` is demanded beside every token.
         flicker_every: every nth read of a container or post says 100/33; 0 is never.
+        throttle: every call is answered with this rate limit error; 0 is none.
+        container_quota: containers of one Instagram account in a rolling day.
+        container_error_subcode: every new container ends in ``ERROR`` with this subcode.
+        threads_publish_quota: posts of one Threads account in a rolling day.
+        threads_reply_quota: replies of one Threads account in a rolling day.
+        threads_delete_quota: deletions of one Threads account in a rolling day.
+        threads_error: every new Threads container ends in ``ERROR`` with this message.
+        late_container_s: seconds after the first ``FINISHED`` during which publishing still
+            says 24, as seen on Threads.
+        duplicate_s: seconds in which a Page may not repeat a message (506); 0 is never refused.
+        scrape_links: the link of a Page's post is fetched, and 1609005 if that fails; a host
+            under ``.invalid`` always fails.
+        schedule_least_s: a Page's post may be scheduled this many seconds ahead, not less.
+        schedule_most_s: and not more; the real bound is not documented.
+        batch_null_every: every nth item of a batch is answered with null; 0 is never.
         sparse_pages: lists put an empty page with ``next`` between full ones.
     """
 
@@ -42,6 +57,19 @@ class Switches:
     app_usage_percent: int = 0
     app_secret: str | None = None
     flicker_every: int = 0
+    throttle: Literal[0, 4, 17, 32, 341, 613] = 0
+    container_quota: int = 400
+    container_error_subcode: int | None = None
+    threads_publish_quota: int = 250
+    threads_reply_quota: int = 1000
+    threads_delete_quota: int = 100
+    threads_error: str | None = None
+    late_container_s: float = 0.0
+    duplicate_s: float = 0.0
+    scrape_links: bool = False
+    schedule_least_s: float = 600.0
+    schedule_most_s: float = 30 * 86_400.0
+    batch_null_every: int = 0
     sparse_pages: bool = False
 
     def changed(self, wanted: dict[str, Any]) -> Self:

@@ -85,8 +85,8 @@ def page_of(
 
 def window(given: dict[str, str]) -> Callable[[float], bool]:
     """Whether an instant lies within ``since`` and ``until``, both inclusive, in whole seconds."""
-    since = number_of(given, "since", 0.0)
-    until = number_of(given, "until", math.inf)
+    since = _instant(given, "since", 0.0)
+    until = _instant(given, "until", math.inf)
     # The platform compares whole seconds, as it prints them.
     return lambda instant: since <= int(instant) <= until
 
@@ -131,6 +131,17 @@ def is_true(given: dict[str, str], name: str, *, default: bool = False) -> bool:
 def printed(instant: float) -> str:
     """An instant as Graph prints it: ``2017-05-19T23:27:28+0000``."""
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+
+
+def _instant(given: dict[str, str], name: str, default: float) -> float:
+    """Unix seconds, however it was written: so, or in ISO 8601."""
+    try:
+        moment = datetime.fromisoformat(given.get(name, ""))
+    except ValueError:
+        return number_of(given, name, default)
+    if given[name].isdigit():  # ISO 8601 also knows dates without any dash
+        return number_of(given, name, default)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _cursor(number: int | None, *, is_gap: bool) -> str:

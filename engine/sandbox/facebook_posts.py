@@ -174,7 +174,7 @@ class PagePosts:
             if body is not None:
                 if request.world.switches.fetch_media:
                     await self._checker.check_bytes(body, PAGE_PICTURE)
-                return medium_of("image", body)
+                return await medium_of("image", body)
             if request.world.switches.fetch_media:
                 await self._checker.check_now(str(url), PAGE_PICTURE)
         except MediaFault as fault:

@@ -47,7 +47,7 @@ class PageVideos:
             case "start":
                 return _start_chunks(request)
             case "transfer":
-                return _transfer(request)
+                return await _transfer(request)
             case "finish":
                 return _finish_chunks(request)
             case "cancel":
@@ -134,7 +134,7 @@ class PageVideos:
         _describe(request, video)
         if body is not None:
             video.received.file_size = len(body)
-            video.received.take(body)
+            await video.received.take(body)
             _filled(video, request.world)
         else:
             self._fetch(request, video, given["file_url"])
@@ -206,7 +206,7 @@ def _start_chunks(request: GraphRequest) -> dict[str, Any]:
     return {"video_id": video.id, "upload_session_id": f"{SESSION}{video.id}", **_next(video)}
 
 
-def _transfer(request: GraphRequest) -> dict[str, Any]:
+async def _transfer(request: GraphRequest) -> dict[str, Any]:
     video = _of_session(request)
     body = request.parameters.files.get("video_file_chunk")
     if request.is_repeat:
@@ -217,7 +217,7 @@ def _transfer(request: GraphRequest) -> dict[str, Any]:
         raise GraphError(WRONG_OFFSET, data=_next(video))
     if video.received.offset + len(body) > (video.received.file_size or 0):
         raise GraphError(WRONG_SIZE)
-    video.received.take(body)
+    await video.received.take(body)
     if video.received.is_whole:
         _filled(video, request.world)
     return _next(video)

@@ -1,5 +1,6 @@
 """Parameters of a Graph request, in every form that the Graph API takes them."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
@@ -54,7 +55,9 @@ async def read_parameters(scope: Scope, receive: Receive) -> tuple[Parameters, s
         if is_upload:
             parameters.body = _parts(receive)
         elif content_type and content_type.startswith(b"multipart/form-data"):
-            _take_multipart(parameters, content_type, await _whole(receive, MULTIPART_LIMIT))
+            body = await _whole(receive, MULTIPART_LIMIT)
+            # A file of many megabytes takes too long to be split between two other requests.
+            await asyncio.to_thread(_take_multipart, parameters, content_type, body)
         elif content_type and content_type.startswith(b"application/json"):
             parameters.update(_from_json(await _whole(receive, BODY_LIMIT)))
         else:

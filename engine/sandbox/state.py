@@ -1,5 +1,6 @@
 """What the imitated platform knows: accounts, containers, posts, and the requests it saw."""
 
+import asyncio
 import hashlib
 import itertools
 import re
@@ -14,6 +15,7 @@ from engine.sandbox.media_rules import MediaFault
 from engine.sandbox.switches import Switches
 
 DAY_S: Final = 86_400.0
+LOOP_BYTES: Final = 1024 * 1024  # more are hashed in a thread: a millisecond or so each
 REQUESTS_KEPT: Final = 20_000
 ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # it stands in paths and headers
 AUTO_TOKEN: Final = "sandbox-token-"  # noqa: S105 - a prefix that documents itself, no secret
@@ -86,10 +88,13 @@ class Received:
         """Whether every announced byte is there."""
         return self.offset > 0 and self.offset == self.file_size
 
-    def take(self, part: bytes) -> None:
+    async def take(self, part: bytes) -> None:
         """Count and hash some more."""
         self.offset += len(part)
-        self.digest.update(part)
+        if len(part) <= LOOP_BYTES:
+            self.digest.update(part)
+        else:
+            await asyncio.to_thread(self.digest.update, part)
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ class Switches:
         container_ready_s: seconds of the sandbox's clock until a container is ready.
         container_ready_polls: reads of a container that still answer ``IN_PROGRESS``.
         container_life_s: seconds until an unpublished container expires.
-        fetch_media: pictures are fetched and checked, as the platform does.
-        media_faults: a bad picture shows in the container's status, or at once as an error.
+        fetch_media: pictures and videos are fetched and checked, as the platform does.
+        media_faults: a bad file shows in the container's status, or at once as an error.
         publish_quota: posts of one account in a rolling day.
         republish: what a second publish of a published container gives. Undocumented.
         expired_publish: the error of publishing an expired container; both are documented.

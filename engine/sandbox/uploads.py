@@ -5,7 +5,6 @@ Sources, read 2026-11-23: https://developers.facebook.com/docs/instagram-platfor
 What a GET of the address says is not documented for Instagram; both names in use are given.
 """
 
-import hashlib
 from typing import Any, Final, Literal
 
 import orjson
@@ -63,7 +62,7 @@ async def receive(request: GraphRequest, received: Received) -> dict[str, Any]:
     async for part in given.body:
         if received.offset + len(part) > size:
             raise UploadRefused("FileSizeInvalidError", "More bytes came than were announced")
-        received.take(part)
+        await received.take(part)
     if not received.is_whole:
         raise UploadRefused(
             "PartialRequestError",
@@ -78,6 +77,8 @@ def progress(node: str, received: Received) -> dict[str, Any]:
     return {"id": node, "offset": received.offset, "file_offset": received.offset}
 
 
-def medium_of(kind: Literal["image", "video"], body: bytes) -> Medium:
+async def medium_of(kind: Literal["image", "video"], body: bytes) -> Medium:
     """A file that came with the request, counted and hashed."""
-    return Medium(kind, size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+    received = Received()
+    await received.take(body)
+    return Medium(kind, size_bytes=len(body), sha256=received.digest.hexdigest())

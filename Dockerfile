@@ -11,9 +11,6 @@ COPY engine engine
 COPY edge edge
 RUN /app/.venv/bin/pip install --constraint constraints.txt .
 
-FROM build AS build-sandbox
-RUN /app/.venv/bin/pip install --constraint constraints.txt '.[sandbox]'
-
 FROM python:3.11-slim AS base
 RUN useradd --system --uid 10001 --no-create-home sns
 WORKDIR /app
@@ -21,10 +18,9 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY scheduler.py ./
 USER sns
 
-FROM base AS sandbox
-COPY --from=build-sandbox /app/.venv /app/.venv
-CMD ["python", "-m", "engine.sandbox", "--host", "0.0.0.0"]
-
 FROM base AS light
 COPY --from=build /app/.venv /app/.venv
 CMD ["sns", "--help"]
+
+FROM light AS sandbox
+CMD ["python", "-m", "engine.sandbox", "--host", "0.0.0.0"]

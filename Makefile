@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-engine bench-publish bench-edge clean
+.PHONY: help run demo test check bench-engine bench-publish bench-edge chaos clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -48,6 +48,10 @@ bench-publish: $(INSTALLED) ## How late posts reach the platform, steady and in 
 bench-edge: $(INSTALLED) ## Our edge beside a plain one and Node's ws, and a reconnect storm (about 5 minutes)
 	@echo "Measuring three edges on one Valkey, one after the other; about 5 minutes. Needs Node and npm."
 	@exec $(BIN)/python -m tests.benchmarks.bench_edge $(ARGS)
+
+chaos: $(INSTALLED) ## Kill workers while they publish; N=1000 kills, SEED=7 (4 minutes, N=1000 about 18)
+	@echo "Killing workers with -9 while they publish, then asking the platform what it shows."
+	@exec $(BIN)/python -m tests.chaos.publishing --kills $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## Remove .venv, caches and the data in var/ (a second)
 	@echo "Removing .venv, caches and var/."

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from edge import chat, documents, keys, notifications, pages, problems
+from edge import chat, contents, documents, keys, notifications, pages, problems
 from edge.admission import Admission
 from edge.auth import Verifier
 from edge.cors import Cors
@@ -215,6 +215,7 @@ def create_app(edge: Edge) -> Starlette:
 
     operations = (
         *notifications.OPERATIONS,
+        *contents.OPERATIONS,
         *chat.operations(is_enabled=edge.settings.chat_enabled),
     )
     return Starlette(

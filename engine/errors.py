@@ -5,17 +5,28 @@
     EngineError
     ├── BootFailed              one line for a person, then exit code 1
     ├── InvalidCommand          the arguments name nothing that can be acted on: dead letter
+    ├── LeaseLost               somebody else works on it by now: stop, write nothing
+    ├── MediaFault              a picture or video cannot be had, or is none
+    │   ├── MediaUnreachable    its host does not answer, or says no: perhaps later
+    │   ├── MediaForbidden      its address leads where we never go
+    │   ├── MediaTooLarge       more bytes than anything of its kind may have
+    │   ├── MediaChanged        other bytes than those that were begun with
+    │   └── MediaUnreadable     its bytes are no picture or video that we can read
     └── PlatformError           a platform, or the road to it, said no
         ├── NotSent             no byte of the request left: retry later
+        │   └── CircuitOpen     we do not ask for a while: too many calls failed; burns no attempt
         ├── OutcomeUnknown      it may have happened: only reads may decide
         └── Refused             the platform answered, nothing became visible
             ├── RetryLater      transient: retry with back-off
             ├── NotReady        the container is still being made: poll on
             ├── ContainerGone   prepare a new container
             ├── Throttled       wait; attempts are not burnt
+            │   └── QuotaSpent  park until the quota of posts frees
             ├── ReconnectNeeded the account's token or permission is gone: a person reconnects
             ├── AccountStopped  the platform blocks the account: a person looks
-            └── InputInvalid    the post itself is wrong: fix it
+            ├── InputInvalid    the post itself is wrong: fix it
+            ├── SeveralFound    several things may be ours: a person removes those that are not
+            └── Unsupported     the platform has no such operation
 """
 
 from typing import Any
@@ -31,6 +42,34 @@ class BootFailed(EngineError):
 
 class InvalidCommand(EngineError):
     """The arguments of a command name nothing that can be acted on; a retry cannot help."""
+
+
+class LeaseLost(EngineError):
+    """The lease on what is being worked on ended; whoever holds it now goes on."""
+
+
+class MediaFault(EngineError):
+    """A picture or video cannot be had from its address, or is none."""
+
+
+class MediaUnreachable(MediaFault):
+    """Its host does not answer or refuses; the same address may work later."""
+
+
+class MediaForbidden(MediaFault):
+    """Its address is not a public one."""
+
+
+class MediaTooLarge(MediaFault):
+    """It has more bytes than are ever read of it."""
+
+
+class MediaChanged(MediaFault):
+    """What is at the address now are not the bytes that were begun with."""
+
+
+class MediaUnreadable(MediaFault):
+    """Its bytes are no picture or video that can be read."""
 
 
 class PlatformError(EngineError):
@@ -50,6 +89,18 @@ class PlatformError(EngineError):
 
 class NotSent(PlatformError):
     """No byte of the request left this machine, so nothing can have happened."""
+
+
+class CircuitOpen(NotSent):
+    """Too many calls of this kind failed in a row; nothing is sent for a while.
+
+    Args:
+        retry_after_s: seconds until one call is let through to see.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message, code="circuit-open")
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(PlatformError):
@@ -77,7 +128,8 @@ class Throttled(Refused):
 
     Args:
         retry_after_s: seconds until the platform lets us in again, as far as it said.
-        scope: ``account`` or ``app``.
+        scope: ``account``, ``page`` (which is the account, where Pages are accounts), or ``app``:
+            every account of the platform.
     """
 
     def __init__(
@@ -94,6 +146,13 @@ class Throttled(Refused):
         self.scope = scope
 
 
+class QuotaSpent(Throttled):
+    """The account's posts of the day are used up.
+
+    It goes on when the first of them is a day old, or at the platform's midnight.
+    """
+
+
 class ReconnectNeeded(Refused):
     """The token is dead or lacks a permission; only the account's owner can mend it."""
 
@@ -103,4 +162,30 @@ class AccountStopped(Refused):
 
 
 class InputInvalid(Refused):
-    """The post breaks a rule of the platform; it has to be changed."""
+    """The post breaks a rule of the platform; it has to be changed.
+
+    Args:
+        english: what to do, where the message says it in Korean.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        english: str = "",
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, evidence=evidence)
+        self.english = english or message
+
+
+class SeveralFound(Refused):
+    """What was prepared is there several times, unseen, and only a person can tell which is ours.
+
+    The message says in Korean what to do.
+    """
+
+
+class Unsupported(Refused):
+    """The platform, or this way of signing in to it, does not offer the operation."""

@@ -4,13 +4,14 @@ Adapters live beside each other in ``platforms/``, ``ai/`` and ``documents/`` an
 another; ``runtime.py`` chooses.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from models.accounts import AccessToken
+from models.words import PostFormat
 
 
 class Clock(Protocol):
@@ -38,20 +39,74 @@ class AccountAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class UserTag:
+    """A person marked on a picture; ``x``, ``y`` are shares of it from the upper left, 0 to 1."""
+
+    username: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Media:
-    """One picture of a post, at a public URL that the platform itself fetches."""
+    """One picture or video of a post, at a public URL. ``kind`` is ``"image"`` or ``"video"``."""
 
     url: str
     kind: str = "image"
     alt_text: str | None = None
+    user_tags: tuple[UserTag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What is to be seen: the text (NFC) and its media, in order."""
+    """What is to be seen on one platform.
+
+    Attributes:
+        text: the body, NFC.
+        media: pictures and videos, in order.
+        title: for platforms that show one.
+        format: feed post, reel or story.
+        link: an address that the post points to, where the platform knows links.
+        options: what only this platform knows, by its own names; ``docs/platforms.md``.
+    """
 
     text: str
     media: tuple[Media, ...]
+    title: str = ""
+    format: PostFormat = PostFormat.POST
+    link: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KindTraits:
+    """What is peculiar to publishing one kind of post.
+
+    Attributes:
+        is_idempotent: publishing the same container twice makes one post, by the platform's own
+            contract; so a container that was read as unpublished may be sent again at once.
+        shows_text: a list of live posts gives the text back, to match by.
+        is_listed: live posts of this kind can be listed at all.
+        may_publish_in_progress: at its second it may be published while the platform still works on
+            it, such as on a video's higher resolutions.
+        takes_comments: the account can comment on such a post of its own.
+        life_s: seconds until what was prepared expires; None when it does not.
+    """
+
+    is_idempotent: bool = False
+    shows_text: bool = True
+    is_listed: bool = True
+    may_publish_in_progress: bool = False
+    takes_comments: bool = True
+    life_s: float | None = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What was prepared, invisibly, and is published by one call."""
+
+    id: str
+    kind: str
 
 
 class ContainerState(StrEnum):
@@ -67,21 +122,53 @@ class ContainerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContainerReading:
-    """One look at a container; ``detail`` is the platform's own text, for people."""
+    """One look at a container.
+
+    Attributes:
+        state: how far it is.
+        detail: the platform's own text, for people.
+        post_id: of the live post, when a published container names it by itself.
+        url: its public link, if it came along.
+        is_permanent: of a failed one: the same media will fail again.
+    """
 
     state: ContainerState
     detail: str = ""
+    post_id: str | None = None
+    url: str | None = None
+    is_permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LivePost:
-    """A post as the platform lists it to everybody. ``kind`` is such as ``"image"``."""
+    """A post as the platform lists it to everybody; ``kind`` is the platform client's own word."""
 
     post_id: str
     text: str
     kind: str
     posted_at: datetime
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveComment:
+    """A comment by the account itself, as the platform lists it under a post."""
+
+    comment_id: str
+    text: str
+    posted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many posts an account may publish in the platform's window.
+
+    ``frees_at`` is when the next one frees, if the platform says so.
+    """
+
+    used: int
+    total: int
+    frees_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,37 +181,167 @@ class InputProblem:
     evidence: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MediaHead:
+    """What a media host says of an address before anything is read from it."""
+
+    size_bytes: int | None
+    content_type: str
+    accepts_ranges: bool
+    version: str  # changes when the bytes do: ETag, Last-Modified and size together
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a picture or video is, as read off its own bytes.
+
+    Attributes:
+        kind: ``image`` or ``video``.
+        format: such as ``JPEG``, ``mp4`` or ``mov``.
+        size_bytes: of the whole file.
+        width: pixels, as shown: rotation is applied.
+        height: pixels, as shown.
+        codec: of the video, such as ``h264``; empty for pictures.
+        audio_codec: such as ``aac``; None without sound.
+        duration_s: None for pictures.
+        fps: frames a second; None for pictures.
+        sample_rate_hz: of the sound; None without.
+    """
+
+    kind: str
+    format: str
+    size_bytes: int
+    width: int
+    height: int
+    codec: str = ""
+    audio_codec: str | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    sample_rate_hz: int | None = None
+
+
+class MediaSource(Protocol):
+    """Other people's media, fetched from public addresses only. Methods raise ``MediaFault``."""
+
+    async def head(self, url: str) -> MediaHead:
+        """Size and type of what is at ``url``."""
+        ...
+
+    def stream(self, url: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``offset`` on, in pieces of at most 1 MiB."""
+        ...
+
+    async def facts(self, url: str) -> MediaFacts:
+        """What the picture or video at ``url`` is."""
+        ...
+
+
+class Parts(Protocol):
+    """What was made on the way to a container: ids of children, upload sessions, videos.
+
+    Kept in the post's row the moment it is known, so that whoever goes on after a crash goes on
+    from there. Names are the adapter's own; values are JSON.
+    """
+
+    def get(self, name: str) -> Any:
+        """What was kept under ``name``, or None."""
+        ...
+
+    async def keep(self, **parts: Any) -> None:
+        """Keep some more; returns once they are committed. None forgets a name.
+
+        Raises:
+            LeaseLost: somebody else works on the post by now; stop.
+        """
+        ...
+
+
 class PlatformClient(Protocol):
     """One platform's publishing, in two phases. Every method may raise ``PlatformError``.
 
-    Only :meth:`publish` can make something visible. It raises ``NotSent`` or ``Refused`` when by
-    the platform's contract nothing became visible, and ``OutcomeUnknown`` in every other case;
-    it never retries by itself. The other methods are reads, or writes nobody can see: for them
-    a timeout or a 5xx is ``RetryLater``.
+    Only :meth:`publish` and :meth:`comment` can make something visible. They are one request, and
+    never retry by themselves; they raise ``NotSent`` or ``Refused`` when by the platform's
+    contract nothing became visible, and ``OutcomeUnknown`` in every other case. The other methods
+    are reads, or writes that nobody can see or that may be repeated: for them a timeout or a 5xx is
+    ``RetryLater``.
     """
 
+    def kind_of(self, post: Post) -> str:
+        """The platform's own word for such a post, such as ``"carousel"``.
+
+        Raises:
+            InputInvalid: the platform has no such kind; the message says in Korean what to do.
+        """
+        ...
+
+    def traits_of(self, kind: str) -> KindTraits:
+        """What is peculiar to a kind; one that is not the platform's raises ``KeyError``."""
+        ...
+
+    def scopes_of(self, kind: str) -> frozenset[str]:
+        """Permissions that the account's owner must have granted to publish a kind."""
+        ...
+
     def validate(self, post: Post) -> Sequence[InputProblem]:
-        """What the platform would refuse, found without asking it; empty when all is well."""
+        """What the platform would refuse, found without any I/O; empty when all is well."""
         ...
 
-    async def create_container(self, access: AccountAccess, post: Post) -> str:
-        """Prepare the post invisibly; gives the container's id, good for 24 hours."""
+    async def prepare(self, access: AccountAccess, post: Post, parts: Parts) -> str:
+        """Have everything at the platform, invisibly; gives the container's id.
+
+        May be called again after a crash, with the same post and what was kept in ``parts``; it
+        goes on from there and makes nothing twice that people could ever see.
+        """
         ...
 
-    async def read_container(self, access: AccountAccess, container_id: str) -> ContainerReading:
+    async def read_container(self, access: AccountAccess, container: Container) -> ContainerReading:
         """How far the container is."""
         ...
 
-    async def publish(self, access: AccountAccess, container_id: str) -> str:
+    async def publish(self, access: AccountAccess, container: Container, post: Post) -> str:
         """Make the container visible; gives the post's id. One request, nothing else."""
         ...
 
-    async def read_permalink(self, access: AccountAccess, post_id: str) -> str | None:
+    async def read_permalink(self, access: AccountAccess, post_id: str, kind: str) -> str | None:
         """The public link, or None when the platform has none yet. Cosmetic."""
         ...
 
-    async def list_posts(self, access: AccountAccess, since: datetime) -> Sequence[LivePost]:
-        """Everything that went live on the account at or after ``since``, newest first."""
+    async def list_posts(
+        self, access: AccountAccess, kind: str, since: datetime
+    ) -> Sequence[LivePost]:
+        """Everything of this kind that went live on the account at or after ``since``.
+
+        Newest first; it may hold other kinds too. A list that cannot be read to its end raises.
+        """
+        ...
+
+    async def comment(self, access: AccountAccess, post_id: str, text: str) -> str:
+        """Comment on one's own live post; gives the comment's id. One visible request."""
+        ...
+
+    async def list_comments(
+        self, access: AccountAccess, post_id: str, since: datetime
+    ) -> Sequence[LiveComment]:
+        """The account's own comments under its post at or after ``since``, newest first."""
+        ...
+
+    async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
+        """Take a live post down. Idempotent: one that is not there counts as taken down.
+
+        Raises:
+            Unsupported: this platform, or this way of signing in, cannot delete the kind.
+        """
+        ...
+
+    async def discard(self, access: AccountAccess, container: Container) -> None:
+        """Clear away what was prepared and never published, where it would not expire by itself.
+
+        Idempotent; does nothing to a container that turns out to be published.
+        """
+        ...
+
+    async def read_quota(self, access: AccountAccess) -> Quota | None:
+        """How many posts are left, or None where the platform does not say."""
         ...
 
     async def warm_up(self) -> None:

@@ -20,13 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine import brokers
 from engine.clock import SystemClock
 from engine.errors import BootFailed
+from engine.media.source import HttpMediaSource
 from engine.platforms.registry import open_platforms
 from engine.ports import PlatformClient
 from engine.services.burying import bury
+from engine.services.clearing import keep_clearing
+from engine.services.commenting import Commenter
 from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
+from engine.services.validating import Validation
 from engine.settings import Settings
 from models.accounts import Platform
 from models.database import DatabaseNotReady, check_schema, open_database
@@ -41,16 +45,24 @@ BURY_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class Runtime:
-    """What the actors and loops of one process share."""
+    """What the actors and loops of one process share.
+
+    ``finishing`` are the loops that are given time to finish what is on the wire; the others are
+    cancelled. ``owner`` is this process's name in leases.
+    """
 
     settings: Settings
     database: AsyncEngine
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    media: HttpMediaSource | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    publishing: asyncio.Task[None] | None = None
+    finishing: list[asyncio.Task[None]] = field(default_factory=list)
+    owner: str = field(
+        default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    )
 
     @classmethod
     async def open(cls, settings: Settings) -> "Runtime":
@@ -92,16 +104,29 @@ class Runtime:
         self._keep(relay.run(), "relay")
         return relay.wake
 
+    def open_platforms(self) -> None:
+        """Have a client for every platform; closed with the runtime."""
+        self.media = HttpMediaSource(allow_private=self.settings.media_allow_private)
+        self.platforms = open_platforms(self.settings, self.media)
+
+    def validation(self) -> Validation:
+        """What checks contents against the platforms' rules."""
+        if self.media is None:
+            raise RuntimeError("platforms are opened before anything is checked")
+        return Validation(platforms=self.platforms, media=self.media, vault=self.settings.vault())
+
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
         settings = self.settings
-        self.platforms = open_platforms(settings)
+        if self.media is None:
+            raise RuntimeError("platforms are opened before anything is published")
         publisher = Publisher(
             database=self.database,
             platforms=self.platforms,
             vault=settings.vault(),
+            media=self.media,
             clock=self.clock,
-            owner=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
+            owner=self.owner,
             rules=PublishingRules(
                 lease_s=settings.lease_s,
                 retry_base_s=settings.retry_base_s,
@@ -112,8 +137,29 @@ class Runtime:
             ),
             random=Random(),  # noqa: S311  # jitter is no secret
         )
-        self.publishing = self._keep(publisher.run(self.stopping), "publisher")
+        self.finishing.append(self._keep(publisher.run(self.stopping), "publisher"))
         return publisher.wake
+
+    def start_following_up(self) -> None:
+        """Write first comments, and clear away what was prepared in vain."""
+        settings, vault = self.settings, self.settings.vault()
+        commenter = Commenter(
+            database=self.database,
+            platforms=self.platforms,
+            vault=vault,
+            clock=self.clock,
+            owner=self.owner,
+            publish_timeout_s=settings.publish_timeout_s,
+            retry_base_s=settings.retry_base_s,
+            retry_max=settings.retry_max,
+            give_up_s=settings.doubt_give_up_s,
+            random=Random(),  # noqa: S311  # jitter is no secret
+        )
+        self.finishing.append(self._keep(commenter.run(self.stopping), "first comments"))
+        self._keep(
+            keep_clearing(self.database, self.stopping, platforms=self.platforms, vault=vault),
+            "clearing",
+        )
 
     def start_scanner(self) -> Callable[[], None]:
         """Scan whenever a content becomes due sooner than the next tick; gives what wakes it."""
@@ -128,6 +174,7 @@ class Runtime:
                         self.database,
                         now=self.clock.now(),
                         look_ahead_s=self.settings.look_ahead_s,
+                        look_ahead_video_s=self.settings.look_ahead_video_s,
                     )
                 except Exception as error:  # noqa: BLE001  # the tick scans again
                     log.warning("cannot scan", error=str(error).splitlines()[:1])
@@ -176,8 +223,7 @@ class Runtime:
     async def close(self) -> None:
         """End the loops, let posts at their second finish, and close. Idempotent."""
         self.stopping.set()
-        if self.publishing is not None:
-            await asyncio.gather(self.publishing, return_exceptions=True)
+        await asyncio.gather(*self.finishing, return_exceptions=True)
         ending = {task for task in self.tasks if not task.done()}
         while ending:
             for task in ending:
@@ -186,6 +232,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        if self.media is not None:
+            await self.media.close()
         await self.redis.aclose()
         await self.database.dispose()
 
@@ -193,6 +241,8 @@ class Runtime:
 async def open_critical(settings: Settings) -> Runtime:
     """A critical worker's runtime: it publishes, scans on demand and relays."""
     runtime = await Runtime.open(settings)
+    runtime.open_platforms()
+    runtime.start_following_up()
     runtime.start_listening(
         {
             WORK_CHANNEL: runtime.start_publisher(),
@@ -201,6 +251,13 @@ async def open_critical(settings: Settings) -> Runtime:
         }
     )
     runtime.start_burying()
+    return runtime
+
+
+async def open_medium(settings: Settings) -> Runtime:
+    """A medium worker's runtime: it asks platforms, and publishes nothing."""
+    runtime = await Runtime.open(settings)
+    runtime.open_platforms()
     return runtime
 
 

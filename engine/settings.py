@@ -30,6 +30,13 @@ class Settings(BaseSettings):
     database_url: str = Field(default="postgresql+asyncpg://sns@127.0.0.1:5432/sns", repr=False)
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     instagram_base_url: str = "https://graph.instagram.com/v25.0"
+    instagram_upload_url: str = "https://rupload.facebook.com/ig-api-upload/v25.0"
+    facebook_base_url: str = "https://graph.facebook.com/v26.0"
+    facebook_upload_url: str = "https://rupload.facebook.com/video-upload/v26.0"
+    threads_base_url: str = "https://graph.threads.net/v1.0"
+    youtube_base_url: str = "https://youtube.googleapis.com/youtube/v3"
+    youtube_upload_url: str = "https://www.googleapis.com/upload/youtube/v3"
+    youtube_watch_url: str = "https://www.youtube.com/watch"
 
     # Secrets
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -52,8 +59,16 @@ class Settings(BaseSettings):
     metrics_port_low: int = Field(default=9194, ge=0, le=65535)
     metrics_port_scheduler: int = Field(default=9195, ge=0, le=65535)
 
+    # Media
+    media_allow_private: bool = Field(
+        default=False, description="also fetch media from loopback and private networks"
+    )
+
     # Publishing
     look_ahead_s: float = Field(default=600, gt=0, description="containers are made this early")
+    look_ahead_video_s: float = Field(
+        default=3600, gt=0, description="the same for posts with video, which take longer"
+    )
     lease_s: float = Field(default=10, ge=1, description="a claim lives this long unrenewed")
     publish_timeout_s: float = Field(default=30, gt=0, description="then the outcome is unknown")
     retry_base_s: float = Field(default=30, gt=0)

@@ -19,7 +19,7 @@ from engine.actors import all as actors
 from engine.errors import BootFailed
 from engine.logs import configure_logs
 from engine.metrics import MessageMetrics, serve_metrics
-from engine.runtime import Runtime, open_critical
+from engine.runtime import Runtime, open_critical, open_medium
 from engine.settings import Settings
 
 __all__ = ["actors", "critical", "high", "low", "medium"]
@@ -66,6 +66,11 @@ class Resources(Middleware):
         except BootFailed as error:
             loop.stop()  # or its thread would keep the process alive
             _give_up(error)
+        except Exception as error:
+            # dramatiq would log it and go on: a worker that takes messages and can do nothing.
+            log.exception("the runtime does not open")
+            loop.stop()
+            _give_up(error)
         runtime.use(self._runtime)
         log.info("worker is up", tier=self._tier)
 
@@ -86,7 +91,7 @@ class Resources(Middleware):
         runtime.use(None)
 
 
-def _give_up(error: BootFailed) -> NoReturn:
+def _give_up(error: Exception) -> NoReturn:
     # SystemExit passes dramatiq's "log and go on" for faults in middleware.
     sys.stderr.write(f"cannot start: {error}\n")
     sys.stderr.flush()
@@ -101,6 +106,8 @@ critical, high, medium, low = (
 )
 critical.add_middleware(MessageMetrics())
 critical.add_middleware(Resources("critical", open_critical))
-for _broker in (high, medium, low):
+medium.add_middleware(MessageMetrics())
+medium.add_middleware(Resources("medium", open_medium))
+for _broker in (high, low):
     _broker.add_middleware(MessageMetrics())
     _broker.add_middleware(Resources(_broker.tier, Runtime.open))

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
@@ -24,7 +25,12 @@ class AccountStatus(StrEnum):
 
 
 class PlatformAccount(SQLModel, table=True):
-    """One connected account of a client on one platform."""
+    """One connected account of a client on one platform.
+
+    ``scopes`` are the permissions that its owner granted; null when nobody asked yet.
+    ``held_until`` is when the platform lets it in again after it was throttled, or when a quota of
+    it frees; nothing of it is prepared or sent before.
+    """
 
     __tablename__ = "platform_accounts"
     __table_args__ = (
@@ -42,7 +48,21 @@ class PlatformAccount(SQLModel, table=True):
     stopped_reason: str | None = Field(default=None, sa_type=Text)
     sealed_token: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
     token_expires_at: Timestamp = utc()
+    scopes: list[str] | None = Field(default=None, sa_type=JSONB)
+    held_until: Timestamp = utc()
+    held_reason: str | None = Field(default=None, sa_type=Text)
     created_at: Timestamp = utc(server_default="now()")
+
+
+class PlatformHold(SQLModel, table=True):
+    """A whole platform that takes no calls of ours until a time: the app's own limit is spent."""
+
+    __tablename__ = "platform_holds"
+    __table_args__ = (one_of("platform", Platform),)
+
+    platform: Platform = Field(sa_type=Text, primary_key=True)
+    held_until: Timestamp = utc(server_default="now()")
+    reason: str = Field(sa_type=Text)
 
 
 class AccessToken:

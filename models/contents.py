@@ -8,12 +8,16 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
 from models.words import ContentStatus as ContentStatus
+from models.words import PostFormat as PostFormat
 
 
 class Content(SQLModel, table=True):
     """One piece of content of one client.
 
-    ``media`` is a list of ``{"kind": "image", "url": "https://…", "alt_text": "…"?}``.
+    ``media`` is a list of ``{"kind": "image" | "video", "url": "https://…", "alt_text": "…"?,
+    "user_tags": [{"username", "x", "y"}]?}``, in order; x and y are shares of the picture, 0 to 1.
+    ``options`` holds what not every post has: ``link``, ``first_comment``, and under a platform's
+    name what only that one knows (``docs/platforms.md`` lists them).
     ``revision`` is kept by a database trigger: it grows with every change of what would be posted
     or when, whoever makes the change, so that something prepared from an older one is not sent.
     ``armed_revision`` is the one that the scan has made publishing logs for; with an index on the
@@ -23,6 +27,7 @@ class Content(SQLModel, table=True):
     __tablename__ = "contents"
     __table_args__ = (
         one_of("status", ContentStatus),
+        one_of("format", PostFormat),
         Index(
             "contents_due",
             "scheduled_at",
@@ -39,6 +44,12 @@ class Content(SQLModel, table=True):
     body: str = Field(default="", sa_type=Text)
     media: list[dict[str, Any]] = Field(
         default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")}
+    )
+    format: PostFormat = Field(
+        default=PostFormat.POST, sa_type=Text, sa_column_kwargs={"server_default": text("'post'")}
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
     )
     status: ContentStatus = Field(default=ContentStatus.DRAFT, sa_type=Text)
     scheduled_at: Timestamp = utc()
@@ -59,3 +70,39 @@ class ContentTarget(SQLModel, table=True):
 
     content_id: int = foreign_key("contents.id", primary_key=True)
     platform_account_id: int = foreign_key("platform_accounts.id", primary_key=True, index=True)
+
+
+class ContentAudit(SQLModel, table=True):
+    """One step of a content's life: who took it, and what they said.
+
+    Written by a database trigger, so that no writer goes unrecorded; who it was comes from the
+    transaction's ``sns.user_id`` and ``sns.note`` and is null for a program that does not say.
+    """
+
+    __tablename__ = "content_audits"
+
+    id: int | None = primary_key()
+    content_id: int = foreign_key("contents.id", index=True)
+    user_id: int | None = foreign_key("users.id", nullable=True)
+    from_status: ContentStatus = Field(sa_type=Text)
+    to_status: ContentStatus = Field(sa_type=Text)
+    note: str | None = Field(default=None, sa_type=Text)
+    at: Timestamp = utc(server_default="now()")
+
+
+class ContentCheck(SQLModel, table=True):
+    """The latest validation of a content for one account.
+
+    ``problems`` is a list of ``{"field", "korean", "english", "evidence"}``, empty when all is
+    well; it speaks of ``revision`` only.
+    """
+
+    __tablename__ = "content_checks"
+
+    content_id: int = foreign_key("contents.id", primary_key=True)
+    platform_account_id: int = foreign_key("platform_accounts.id", primary_key=True)
+    revision: int = Field(sa_type=BigInteger)
+    problems: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")}
+    )
+    checked_at: Timestamp = utc(server_default="now()")

@@ -6,7 +6,6 @@ an attempt is committed before a call that a person could see; what is unknown a
 the lease's number.
 """
 
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint, text
@@ -14,20 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
-
-
-class PublishingStatus(StrEnum):
-    """Where one post is on its way."""
-
-    PENDING = "pending"
-    STAGED = "staged"
-    SENDING = "sending"
-    IN_DOUBT = "in_doubt"
-    SUCCESS = "success"
-    FAILED = "failed"
-    NEEDS_PERSON = "needs_person"
-    CANCELLED = "cancelled"
-
+from models.words import CommentStatus as CommentStatus
+from models.words import PublishingStatus as PublishingStatus
 
 _S = PublishingStatus
 
@@ -53,6 +40,9 @@ STEPS: Final[frozenset[tuple[PublishingStatus, PublishingStatus]]] = frozenset(
         (_S.IN_DOUBT, _S.PENDING),  # reads say it is not live, and the container is gone
         (_S.IN_DOUBT, _S.FAILED),
         (_S.IN_DOUBT, _S.NEEDS_PERSON),  # several match, or no read can decide
+        (_S.NEEDS_PERSON, _S.SUCCESS),  # a person named the live post
+        (_S.NEEDS_PERSON, _S.FAILED),  # a person has looked: it is not live
+        (_S.SUCCESS, _S.DELETED),  # taken down again, on somebody's wish
     }
 )
 
@@ -67,6 +57,8 @@ class PublishingLog(SQLModel, table=True):
 
     ``act_at`` is when somebody has to do something next: prepare, send, look, or try again.
     ``lease_number`` grows with every claim; a write that carries an older one changes nothing.
+    ``kind`` is the platform's own word for the post, such as ``reel``; ``parts`` are the ids of
+    what was made on the way to its container (children, uploads), stored as soon as they are known.
     """
 
     __tablename__ = "publishing_logs"
@@ -78,6 +70,11 @@ class PublishingLog(SQLModel, table=True):
             "act_at",
             postgresql_where=text("status IN ('pending', 'staged', 'sending', 'in_doubt')"),
         ),
+        Index(
+            "publishing_logs_leftovers",
+            "id",
+            postgresql_where=text("status IN ('cancelled', 'failed') AND container_id IS NOT NULL"),
+        ),
     )
 
     id: int | None = primary_key()
@@ -88,6 +85,10 @@ class PublishingLog(SQLModel, table=True):
     act_at: Timestamp = utc(server_default="now()")
     is_late: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     revision: int | None = Field(default=None, sa_type=BigInteger)
+    kind: str | None = Field(default=None, sa_type=Text)
+    parts: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
+    )
     container_id: str | None = Field(default=None, sa_type=Text)
     container_expires_at: Timestamp = utc()
     payload_hash: str | None = Field(default=None, sa_type=Text)
@@ -130,3 +131,39 @@ class PublishingAttempt(SQLModel, table=True):
     evidence: dict[str, Any] = Field(
         default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
     )
+
+
+class FirstComment(SQLModel, table=True):
+    """The comment that an account adds to its own post once that is live.
+
+    It has a ledger and doubts of its own, and never touches the post's: whatever becomes of it, the
+    post stays published. ``status`` goes pending → sending → success | failed, and sending →
+    in_doubt → success | pending | needs_person.
+    """
+
+    __tablename__ = "first_comments"
+    __table_args__ = (
+        one_of("status", CommentStatus),
+        Index(
+            "first_comments_open",
+            "act_at",
+            postgresql_where=text("status IN ('pending', 'sending', 'in_doubt')"),
+        ),
+    )
+
+    publishing_log_id: int = foreign_key("publishing_logs.id", primary_key=True)
+    message: str = Field(sa_type=Text)
+    status: CommentStatus = Field(default=CommentStatus.PENDING, sa_type=Text)
+    act_at: Timestamp = utc(server_default="now()")
+    retry_count: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
+    sent_at: Timestamp = utc()
+    lease_owner: str | None = Field(default=None, sa_type=Text)
+    lease_number: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    lease_expires_at: Timestamp = utc()
+    platform_comment_id: str | None = Field(default=None, sa_type=Text)
+    error_code: str | None = Field(default=None, sa_type=Text)
+    error_message: str | None = Field(default=None, sa_type=Text)
+    created_at: Timestamp = utc(server_default="now()")
+    updated_at: Timestamp = utc(server_default="now()")

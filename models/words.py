@@ -31,6 +31,14 @@ class ContentStatus(StrEnum):
     PUBLISHED = "published"
 
 
+class PostFormat(StrEnum):
+    """What form a content takes; with its media it tells each platform's own kind."""
+
+    POST = "post"
+    REEL = "reel"  # a short upright video: reel, Short
+    STORY = "story"  # gone after a day
+
+
 class Priority(StrEnum):
     """How loudly the browser should say it."""
 
@@ -38,6 +46,31 @@ class Priority(StrEnum):
     NORMAL = "normal"
     HIGH = "high"
     URGENT = "urgent"
+
+
+class PublishingStatus(StrEnum):
+    """Where one post is on its way."""
+
+    PENDING = "pending"
+    STAGED = "staged"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+
+class CommentStatus(StrEnum):
+    """Where a first comment is on its way."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
 
 
 class PublishResultStatus(StrEnum):

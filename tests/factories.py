@@ -86,8 +86,12 @@ class Factory:
         media: Sequence[dict[str, Any]] | None = None,
         status: ContentStatus = ContentStatus.APPROVED,
         author: User | None = None,
+        **details: Any,
     ) -> Content:
-        """A content for ``accounts``, approved and due in a second unless told otherwise."""
+        """A content for ``accounts``, approved and due in a second unless told otherwise.
+
+        ``details`` are further columns, such as ``format`` and ``options``.
+        """
         number = next(_numbers)
         content = Content(
             client_id=accounts[0].client_id if accounts else (await self.default_client()).id,
@@ -97,6 +101,7 @@ class Factory:
             media=[{"kind": "image", "url": self.picture}] if media is None else list(media),
             status=status,
             scheduled_at=None if due_in_s is None else in_seconds(due_in_s),
+            **details,
         )
         async with AsyncSession(self.database, expire_on_commit=False) as session:
             session.add(content)

@@ -44,6 +44,26 @@ class RunningSandbox:
         return f"{self.base_url}/v25.0"
 
     @property
+    def instagram_upload_url(self) -> str:
+        """What ``SNS_INSTAGRAM_UPLOAD_URL`` is set to."""
+        return f"{self.base_url}/ig-api-upload/v25.0"
+
+    @property
+    def facebook_url(self) -> str:
+        """What ``SNS_FACEBOOK_BASE_URL`` is set to."""
+        return f"{self.base_url}/v26.0"
+
+    @property
+    def facebook_upload_url(self) -> str:
+        """What ``SNS_FACEBOOK_UPLOAD_URL`` is set to."""
+        return f"{self.base_url}/video-upload/v26.0"
+
+    @property
+    def threads_url(self) -> str:
+        """What ``SNS_THREADS_BASE_URL`` is set to."""
+        return f"{self.base_url}/v1.0"
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -61,6 +81,10 @@ class RunningSandbox:
     ) -> str:
         """The URL of an MP4 that the sandbox serves and can fetch."""
         return f"{self.base_url}/sandbox/media/{width}x{height}/{seed}.mp4?seconds={seconds}"
+
+    def film(self, seconds: int = 3, seed: str = "a") -> str:
+        """The URL of an upright MP4 that the sandbox serves and can fetch."""
+        return f"{self.base_url}/sandbox/media/180x320/{seed}.mp4?seconds={seconds}"
 
     def reset(self, **switches: Any) -> None:
         """Begin anew, with these switches."""
@@ -102,6 +126,11 @@ class RunningSandbox:
         """Everything public, in the order it appeared."""
         query = {} if account is None else {"account": account}
         return self.ask("GET", "/sandbox/truth", query=query)["posts"]
+
+    def hidden(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Videos that only their channel has seen, in the order they were uploaded."""
+        query = {} if account is None else {"account": account}
+        return self.ask("GET", "/sandbox/truth", query=query)["hidden"]
 
     def requests(self, **filters: str) -> list[dict[str, Any]]:
         """What arrived; filters are ``path``, ``account`` and ``call``."""

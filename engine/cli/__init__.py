@@ -9,14 +9,17 @@ import typer
 from engine.cli import (
     attempts,
     dead_letters,
+    delete,
     demo,
     doctor,
     migrate,
     publish,
+    reconcile,
     revoke,
     sandbox,
     token,
     up,
+    validate,
 )
 from engine.cli.faults import Commands
 
@@ -35,6 +38,9 @@ app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(publish.publish)
 app.command()(attempts.attempts)
+app.command()(validate.validate)
+app.command()(reconcile.reconcile)
+app.command()(delete.delete)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
 app.command()(revoke.revoke)

@@ -34,7 +34,7 @@ def attempts(
     from engine.cli.terminal import table_console
 
     async def read(session: "AsyncSession") -> "tuple[Content, list[Post]]":
-        return await _read(session, content_id)
+        return await read_posts(session, content_id)
 
     content, posts = visit(settings.database_url, read)
     console = table_console()
@@ -46,10 +46,15 @@ def attempts(
     if not posts:
         console.print("nothing was tried yet: no account's publishing has begun")
     for post in posts:
-        _show(console, *post)
+        show_post(console, *post)
 
 
-async def _read(session: "AsyncSession", content_id: int) -> "tuple[Content, list[Post]]":
+async def read_posts(session: "AsyncSession", content_id: int) -> "tuple[Content, list[Post]]":
+    """A content and its posts, each with its account and its attempts, oldest first.
+
+    Raises:
+        CommandFailed: there is no such content.
+    """
     from sqlmodel import col, select
 
     from models.accounts import PlatformAccount
@@ -76,12 +81,13 @@ async def _read(session: "AsyncSession", content_id: int) -> "tuple[Content, lis
     return content, posts
 
 
-def _show(
+def show_post(
     console: "Console",
     log: "PublishingLog",
     account: "PlatformAccount",
     tried: "list[PublishingAttempt]",
 ) -> None:
+    """Print one post and its ledger."""
     from rich.table import Table
 
     from engine.cli.seoul import day_and_clock

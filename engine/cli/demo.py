@@ -169,12 +169,7 @@ class Demo:
                     await asyncio.sleep(STRAGGLERS_S if is_complete else LOOK_EVERY_S)
                     with suppress(httpx.HTTPError):
                         answer = await client.get(f"{self._stack.sandbox_url}/sandbox/truth")
-                        found = appearances(
-                            planned,
-                            answer.json()["posts"],
-                            self._events,
-                            sandbox_url=self._stack.sandbox_url,
-                        )
+                        found = appearances(planned, answer.json()["posts"], self._events)
                     ids = {event.get("content_id") for event in self._events}
                     seen = sum(1 for post in planned if post.content_id in ids)
                     progress.update(public_bar, completed=sum(1 for one in found if one.times))
@@ -195,6 +190,7 @@ def _print_table(found: "Sequence[Appearance]") -> None:
 
     table = Table(title="Times in Asia/Seoul; the first byte is the platform's own measurement")
     table.add_column("post", justify="right")
+    table.add_column("kind")
     table.add_column("planned")
     table.add_column("first byte sent")
     table.add_column("lateness", justify="right")
@@ -203,6 +199,7 @@ def _print_table(found: "Sequence[Appearance]") -> None:
         arrived = None if one.arrived_at is None else datetime.fromtimestamp(one.arrived_at, SEOUL)
         table.add_row(
             str(one.post.content_id),
+            f"{one.post.platform} {one.post.kind}",
             clock(one.post.planned_at),
             "–" if arrived is None else precise_clock(arrived),
             "–" if one.lateness_ms is None else f"{one.lateness_ms:.1f} ms",

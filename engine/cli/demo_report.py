@@ -33,8 +33,6 @@ def appearances(
     planned: Sequence[PlannedPost],
     public: Sequence[Mapping[str, Any]],
     events: Sequence[Mapping[str, Any]],
-    *,
-    sandbox_url: str,
 ) -> list[Appearance]:
     """Match plans with public posts by account and caption, and with events by content.
 
@@ -42,19 +40,14 @@ def appearances(
         planned: what was asked for.
         public: ``posts`` of the sandbox's truth.
         events: every frame that the author's browser got.
-        sandbox_url: for the link of a post whose event was not seen.
     """
     links = {event.get("content_id"): event.get("post_url") for event in events}
     found = []
     for post in planned:
-        seen = [
-            entry
-            for entry in public
-            if (entry["account"], entry["caption"]) == (post.account, post.caption)
-        ]
+        seen = [entry for entry in public if post.is_shown_by(entry)]
         link = links.get(post.content_id)
         if link is None and seen:
-            link = f"{sandbox_url}/p/{seen[0]['shortcode']}/"
+            link = seen[0]["url"]
         arrived_at = min((entry["arrived_at"] for entry in seen), default=None)
         found.append(Appearance(post, arrived_at, len(seen), link))
     return found
@@ -82,6 +75,9 @@ def summary(
         "posts": len(found),
         "published": sum(1 for one in found if one.times),
         "duplicates": sum(max(0, one.times - 1) for one in found),
+        "kinds": dict(
+            Counter(f"{one.post.platform}.{one.post.kind}" for one in found if one.times)
+        ),
         "lateness_ms": {
             "p50": _percentile(lateness, 0.50),
             "p99": _percentile(lateness, 0.99),

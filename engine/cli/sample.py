@@ -20,7 +20,7 @@ from models.database import open_database
 from models.notices import Notification
 from models.people import Client, ClientMember, Role, User
 from models.publishing import PublishingAttempt, PublishingLog, PublishingStatus
-from models.words import ContentStatus, Platform, Priority
+from models.words import ContentStatus, Platform, PostFormat, Priority
 
 LOCK = 0x534E5301  # any number that nothing else locks
 
@@ -66,7 +66,10 @@ BRANDS = (
 
 @dataclass(frozen=True)
 class Piece:
-    """A content of a brand; ``due_in`` from the moment of loading, negative when it is over."""
+    """A content of a brand; ``due_in`` from the moment of loading, negative when it is over.
+
+    ``accounts`` are places in ``Brand.accounts()``; a reel is made of a film instead of a picture.
+    """
 
     brand: int
     title: str
@@ -74,6 +77,8 @@ class Piece:
     status: ContentStatus
     due_in: timedelta | None = None
     failed: str | None = None
+    accounts: tuple[int, ...] = (0,)
+    format: PostFormat = PostFormat.POST
 
 
 PIECES = (
@@ -109,6 +114,16 @@ PIECES = (
         "\n\n#온도커피 #오늘의원두 #핸드드립",
         ContentStatus.APPROVED,
         timedelta(seconds=60),
+        accounts=(0, 2, 3),
+    ),
+    Piece(
+        2,
+        "감귤밭의 아침 30초",
+        "해 뜨는 감귤밭에서 보내 드리는 아침 인사입니다.\n\n#제주담은 #감귤밭 #아침",
+        ContentStatus.APPROVED,
+        timedelta(seconds=90),
+        accounts=(0, 4),
+        format=PostFormat.REEL,
     ),
     Piece(
         1,
@@ -215,8 +230,8 @@ async def _insert(session: AsyncSession, vault: TokenVault, sandbox_url: str) ->
             session,
             piece,
             author=author,
-            account=accounts[piece.brand][0],
-            picture=f"{sandbox_url}/sandbox/media/1080x1080/{number}.jpg",
+            accounts=[accounts[piece.brand][place] for place in piece.accounts],
+            medium=_medium(piece, f"{sandbox_url}/sandbox/media", number),
         )
     session.add(
         Notification(
@@ -228,28 +243,44 @@ async def _insert(session: AsyncSession, vault: TokenVault, sandbox_url: str) ->
     )
 
 
+def _medium(piece: Piece, at: str, number: int) -> dict[str, str]:
+    if piece.format is PostFormat.REEL:
+        return {"kind": "video", "url": f"{at}/720x1280/{number}.mp4?seconds=5"}
+    url = f"{at}/1080x1080/{number}.jpg"
+    return {"kind": "image", "url": url, "alt_text": piece.title}
+
+
 async def _insert_piece(
-    session: AsyncSession, piece: Piece, *, author: User, account: PlatformAccount, picture: str
+    session: AsyncSession,
+    piece: Piece,
+    *,
+    author: User,
+    accounts: list[PlatformAccount],
+    medium: dict[str, str],
 ) -> None:
     due_at = None if piece.due_in is None else _due(piece.due_in)
     content = Content(
-        client_id=account.client_id,
+        client_id=accounts[0].client_id,
         created_by=_id(author),
         title=piece.title,
         body=piece.body,
-        media=[{"kind": "image", "url": picture, "alt_text": piece.title}],
+        media=[medium],
+        format=piece.format,
         status=piece.status,
         scheduled_at=due_at,
         published_at=due_at if piece.status is ContentStatus.PUBLISHED else None,
     )
     session.add(content)
     await session.flush()
-    session.add(ContentTarget(content_id=_id(content), platform_account_id=_id(account)))
+    session.add_all(
+        ContentTarget(content_id=_id(content), platform_account_id=_id(account))
+        for account in accounts
+    )
     if due_at is None or due_at > datetime.now(UTC):
         return
     log = PublishingLog(
         content_id=_id(content),
-        platform_account_id=_id(account),
+        platform_account_id=_id(accounts[0]),
         status=PublishingStatus.FAILED if piece.failed else PublishingStatus.SUCCESS,
         due_at=due_at,
         act_at=due_at,

@@ -1,10 +1,8 @@
 """Times as a person in Seoul reads them; everywhere else they are UTC."""
 
 from datetime import datetime
-from typing import Final
-from zoneinfo import ZoneInfo
 
-SEOUL: Final = ZoneInfo("Asia/Seoul")
+from engine.rules.calendar import SEOUL as SEOUL
 
 
 def clock(when: datetime) -> str:

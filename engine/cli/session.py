@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from engine.cli.faults import CommandFailed
 from models import tables  # noqa: F401  # a flush needs every table that a foreign key names
@@ -21,14 +21,27 @@ def visit(url: str, work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer
     Raises:
         CommandFailed: the database is away, or not migrated.
     """
-    return asyncio.run(_visit(url, work))
 
-
-async def _visit(url: str, work: Callable[[AsyncSession], Awaitable[Answer]]) -> Answer:
-    database = open_database(url, pool_size=1)
-    try:
+    async def in_session(database: AsyncEngine) -> Answer:
         async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
             return await work(session)
+
+    return call(url, in_session)
+
+
+def call(url: str, service: Callable[[AsyncEngine], Awaitable[Answer]]) -> Answer:
+    """Let a service work on the database and give its answer.
+
+    Raises:
+        CommandFailed: the database is away, or not migrated.
+    """
+    return asyncio.run(_call(url, service))
+
+
+async def _call(url: str, service: Callable[[AsyncEngine], Awaitable[Answer]]) -> Answer:
+    database = open_database(url, pool_size=2)
+    try:
+        return await service(database)
     except (OSError, asyncpg.PostgresError) as error:
         raise CommandFailed(
             f"cannot reach the database ({error}); start it with `sns up`, "

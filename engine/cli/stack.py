@@ -77,6 +77,8 @@ def programs(folder: Folder, ports: Ports) -> list[Program]:
                     *("SIGTERM", python, "-m", "dramatiq", f"engine.workers:{tier}"),
                     "--skip-logging",  # the workers set up their own
                     *("--processes", "1", "--threads", str(threads)),
+                    # The master looks after its worker only when this is over.
+                    *("--worker-fork-timeout", "500"),
                     *("--worker-shutdown-timeout", str(WORKER_GRACE_S * 1000)),
                 ),
             )
@@ -93,7 +95,8 @@ def environment(folder: Folder, ports: Ports) -> dict[str, str]:
     return {
         "SNS_DATABASE_URL": postgres.url("sns"),
         "SNS_REDIS_URL": valkey.url(),
-        "SNS_INSTAGRAM_BASE_URL": f"http://127.0.0.1:{ports.sandbox}/v25.0",
+        **sandbox_addresses(f"http://127.0.0.1:{ports.sandbox}"),
+        "SNS_MEDIA_ALLOW_PRIVATE": "True",  # the double serves its pictures on loopback
         "SNS_METRICS_PORT_CRITICAL": str(ports.metrics_critical),
         "SNS_METRICS_PORT_HIGH": str(ports.metrics_high),
         "SNS_METRICS_PORT_MEDIUM": str(ports.metrics_medium),
@@ -156,3 +159,17 @@ def log_of(folder: Folder, program: str) -> Path:
 
 def _escaped(value: str | Path) -> str:
     return str(value).replace("%", "%%")
+
+
+def sandbox_addresses(sandbox_url: str) -> dict[str, str]:
+    """Every platform's address, as settings that lead to the double at ``sandbox_url``."""
+    return {
+        "SNS_INSTAGRAM_BASE_URL": f"{sandbox_url}/v25.0",
+        "SNS_INSTAGRAM_UPLOAD_URL": f"{sandbox_url}/ig-api-upload/v25.0",
+        "SNS_FACEBOOK_BASE_URL": f"{sandbox_url}/v26.0",
+        "SNS_FACEBOOK_UPLOAD_URL": f"{sandbox_url}/video-upload/v26.0",
+        "SNS_THREADS_BASE_URL": f"{sandbox_url}/v1.0",
+        "SNS_YOUTUBE_BASE_URL": f"{sandbox_url}/youtube/v3",
+        "SNS_YOUTUBE_UPLOAD_URL": f"{sandbox_url}/upload/youtube/v3",
+        "SNS_YOUTUBE_WATCH_URL": f"{sandbox_url}/watch",
+    }

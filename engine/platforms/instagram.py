@@ -1,35 +1,58 @@
-"""Instagram: single images through a container and one publishing call.
+"""Instagram: containers, made ahead of time, and one publishing call.
 
 Sources, read 2026-11-23: https://developers.facebook.com/docs/instagram-platform/content-publishing
-and its reference pages ig-user/media, ig-user/media_publish, ig-container and ig-media.
+with its page on resumable uploads, and the reference pages ig-user/media, ig-user/media_publish,
+ig-container and ig-media.
 """
 
-import hashlib
-import hmac
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
 
-from engine.errors import ContainerGone, OutcomeUnknown, PlatformError, RetryLater
-from engine.platforms.connection import Answer
-from engine.platforms.instagram_rules import problems_of
+from engine.errors import (
+    InputInvalid,
+    MediaFault,
+    MediaUnreachable,
+    OutcomeUnknown,
+    PlatformError,
+    RetryLater,
+    Unsupported,
+)
+from engine.platforms.graph import (
+    GraphClient,
+    again,
+    id_of,
+    instant_of,
+    own_comments,
+    says_missing,
+    segment,
+    unreadable,
+    value_of,
+    wait_for,
+)
+from engine.platforms.instagram_rules import kind_of, problems_of
 from engine.platforms.media_urls import ascii_url
-from engine.platforms.meta_errors import refusal
-from engine.platforms.transport import READ_TIMEOUT_S, Transport
+from engine.platforms.meta_errors import is_permanent
+from engine.platforms.uploading import Uploader
 from engine.ports import (
     AccountAccess,
+    Container,
     ContainerReading,
     ContainerState,
     InputProblem,
+    KindTraits,
+    LiveComment,
     LivePost,
+    Media,
+    MediaSource,
+    Parts,
     Post,
+    Quota,
 )
 
-PAGE_SIZE: Final = 100  # the platform's largest
-PAGE_LIMIT: Final = 50  # 5,000 posts since an attempt is no list to match against any more
 STATES: Final[Mapping[str, ContainerState]] = {
     "IN_PROGRESS": ContainerState.IN_PROGRESS,
     "FINISHED": ContainerState.READY,
@@ -37,8 +60,16 @@ STATES: Final[Mapping[str, ContainerState]] = {
     "EXPIRED": ContainerState.EXPIRED,
     "ERROR": ContainerState.FAILED,
 }
-KINDS: Final[Mapping[str, str]] = {"CAROUSEL_ALBUM": "carousel"}
-LIST_FIELDS: Final = "id,caption,timestamp,media_type,permalink"
+TRAITS: Final[Mapping[str, KindTraits]] = {
+    "image": KindTraits(),
+    "carousel": KindTraits(),
+    "reel": KindTraits(),
+    "story": KindTraits(shows_text=False, takes_comments=False),
+}
+SCOPES: Final = frozenset({"instagram_business_basic", "instagram_business_content_publish"})
+UPLOAD_TRIES: Final = 3  # each goes on where the one before was cut off
+LIST_FIELDS: Final = "id,caption,timestamp,media_type,media_product_type,permalink"
+COMMENT_FIELDS: Final = "id,text,timestamp,username,from{id,username}"
 
 
 class InstagramClient:
@@ -46,6 +77,8 @@ class InstagramClient:
 
     Args:
         base_url: with the version, such as ``https://graph.instagram.com/v25.0``.
+        upload_url: where a reel's bytes go; the token goes nowhere else.
+        media: where those bytes come from.
         publish_timeout_s: seconds until a publish without an answer has an unknown outcome.
         app_secret: when given, every token goes with its ``appsecret_proof``.
     """
@@ -54,213 +87,310 @@ class InstagramClient:
         self,
         base_url: str,
         *,
+        upload_url: str,
+        media: MediaSource,
         publish_timeout_s: float = 30.0,
         app_secret: str | None = None,
     ) -> None:
-        self._transport = Transport(base_url)
-        self._publish_timeout_s = publish_timeout_s
-        self._app_secret = app_secret
+        self._graph = GraphClient(
+            base_url, publish_timeout_s=publish_timeout_s, app_secret=app_secret
+        )
+        self._upload_url = upload_url.rstrip("/")
+        self._uploader = Uploader()
+        self._media = media
+        # Posts can be deleted by tokens of Facebook Login only, which are good on its host.
+        self._can_delete = "graph.instagram.com" not in base_url
+
+    def kind_of(self, post: Post) -> str:
+        """See the port."""
+        return kind_of(post)
+
+    def traits_of(self, kind: str) -> KindTraits:
+        """See the port."""
+        return TRAITS[kind]
+
+    def scopes_of(self, kind: str) -> frozenset[str]:
+        """See the port; the scopes of Instagram Login."""
+        return SCOPES
 
     def validate(self, post: Post) -> Sequence[InputProblem]:
         """See the port; the rules are in ``instagram_rules``."""
         return problems_of(post)
 
-    async def create_container(self, access: AccountAccess, post: Post) -> str:
+    async def prepare(self, access: AccountAccess, post: Post, parts: Parts) -> str:
         """See the port. A lost answer leaves at most a container that nobody sees."""
-        (media,) = post.media
-        parameters = {
-            "image_url": ascii_url(media.url),
-            "caption": unicodedata.normalize("NFC", post.text),
-        }
-        if media.alt_text:
-            parameters["alt_text"] = media.alt_text
-        try:
-            answer = await self._post(access, "media", parameters, READ_TIMEOUT_S)
-        except OutcomeUnknown as lost:
-            raise _again(lost) from None
-        return _id_of(_value_of(answer, access), RetryLater)
+        kind = kind_of(post)
+        parameters = _parameters_of(post, kind)
+        if kind == "carousel":
+            parameters["children"] = ",".join(await self._children(access, post, parts))
+        elif kind == "reel":
+            return await self._reel(access, post, parts, parameters)
+        else:
+            (media,) = post.media
+            parameters |= _medium_parameters(media, kind)
+        return await self._container(access, parameters)
 
-    async def read_container(self, access: AccountAccess, container_id: str) -> ContainerReading:
-        """See the port. "No such object" is a reading: Meta says it of containers that exist."""
+    async def _children(self, access: AccountAccess, post: Post, parts: Parts) -> list[str]:
+        """Containers of a carousel's media, in order, each of them ready."""
+        children: list[str] = list(parts.get("children") or [])
+        for media in post.media[len(children) :]:
+            parameters = {"is_carousel_item": "true", **_medium_parameters(media, "carousel")}
+            if media.kind == "video":
+                parameters["media_type"] = "VIDEO"
+            children.append(await self._container(access, parameters))
+            await parts.keep(children=children)
+        for child in children:
+            await wait_for(partial(self._read, access, child))
+        return children
+
+    async def _reel(
+        self, access: AccountAccess, post: Post, parts: Parts, parameters: dict[str, str]
+    ) -> str:
+        """A container whose film we send ourselves, from our one guarded way of fetching."""
+        (media,) = post.media
+        container_id: str | None = parts.get("reel")
+        if container_id is None:
+            container_id = await self._container(access, {**parameters, "upload_type": "resumable"})
+            await parts.keep(reel=container_id)
+        if not parts.get("is_uploaded"):
+            await self._upload(access, media, container_id)
+            await parts.keep(is_uploaded=True)
+        return container_id
+
+    async def _upload(self, access: AccountAccess, media: Media, container_id: str) -> None:
+        """Send a film's bytes, from where an earlier try was cut off."""
         try:
-            value = await self._get(
-                access, f"/{_segment(container_id)}", {"fields": "status_code,status"}
+            head = await self._media.head(media.url)
+            if head.size_bytes is None:
+                raise InputInvalid(
+                    "동영상 주소가 파일 크기를 알려 주지 않습니다. 다른 곳에 올려 주세요.",
+                    code="media_without_size",
+                    english="The video's host does not tell its size; put it elsewhere.",
+                )
+            for tries_left in reversed(range(UPLOAD_TRIES)):
+                try:
+                    return await self._send_rest(access, media, container_id, head.size_bytes)
+                except OutcomeUnknown as lost:
+                    if not tries_left:
+                        raise again(lost) from None
+        except MediaUnreachable as fault:
+            raise RetryLater(str(fault), code="media_unreachable") from fault
+        except MediaFault as fault:
+            raise InputInvalid(
+                "동영상 파일을 읽을 수 없습니다. 파일을 다시 올려 주세요.",
+                code="media_unusable",
+                english=str(fault),
+            ) from fault
+
+    async def _send_rest(
+        self, access: AccountAccess, media: Media, container_id: str, size_bytes: int
+    ) -> None:
+        """Send what the platform does not have yet.
+
+        Raises:
+            OutcomeUnknown: it was cut off.
+        """
+        offset = await self._offset(access, container_id)
+        if offset == size_bytes:  # only the answer, or our own note of it, was lost
+            return
+        if offset > size_bytes:  # there are other bytes at the address by now
+            offset = 0
+        answer = await self._uploader.send(
+            "POST",
+            f"{self._upload_url}/{segment(container_id)}",
+            headers={
+                "Authorization": f"OAuth {access.token.reveal()}",
+                "offset": str(offset),
+                "file_size": str(size_bytes),
+                "Content-Length": str(size_bytes - offset),
+            },
+            body=self._media.stream(media.url, offset),
+        )
+        if value_of(answer, access).get("success") is not True:
+            raise unreadable("an upload that it does not call successful")
+
+    async def _offset(self, access: AccountAccess, container_id: str) -> int:
+        """How many bytes of a film are there already."""
+        value = await self._graph.get(
+            access, f"/{segment(container_id)}", {"fields": "video_status"}
+        )
+        try:
+            return int(value["video_status"]["uploading_phase"]["bytes_transferred"])
+        except (KeyError, TypeError, ValueError):
+            return 0  # then it is sent from the start, which is allowed at any time
+
+    async def _container(self, access: AccountAccess, parameters: Mapping[str, str]) -> str:
+        value = await self._graph.post(access, self._of(access, "media"), parameters)
+        return id_of(value, RetryLater)
+
+    async def read_container(self, access: AccountAccess, container: Container) -> ContainerReading:
+        """See the port. "No such object" is a reading: Meta says it of containers that exist."""
+        return await self._read(access, container.id)
+
+    async def _read(self, access: AccountAccess, container_id: str) -> ContainerReading:
+        try:
+            value = await self._graph.get(
+                access, f"/{segment(container_id)}", {"fields": "status_code,status"}
             )
         except PlatformError as error:
-            if _says_missing(error):
+            if says_missing(error):
                 return ContainerReading(ContainerState.UNKNOWN, str(error))
             raise
         state = STATES.get(str(value.get("status_code")))
         if state is None:
-            raise _unreadable("a container without a known status_code")
-        return ContainerReading(state, str(value.get("status", "")))
+            raise unreadable("a container without a known status_code")
+        detail = str(value.get("status", ""))
+        is_hopeless = state is ContainerState.FAILED and is_permanent(detail)
+        return ContainerReading(state, detail, is_permanent=is_hopeless)
 
-    async def publish(self, access: AccountAccess, container_id: str) -> str:
+    async def publish(self, access: AccountAccess, container: Container, post: Post) -> str:
         """See the port."""
-        answer = await self._post(
-            access, "media_publish", {"creation_id": container_id}, self._publish_timeout_s
+        value = await self._graph.post_visibly(
+            access, self._of(access, "media_publish"), {"creation_id": container.id}
         )
-        return _id_of(_value_of(answer, access, is_visible=True), OutcomeUnknown)
+        return id_of(value, OutcomeUnknown)
 
-    async def read_permalink(self, access: AccountAccess, post_id: str) -> str | None:
+    async def read_permalink(self, access: AccountAccess, post_id: str, kind: str) -> str | None:
         """See the port."""
-        try:
-            value = await self._get(access, f"/{_segment(post_id)}", {"fields": "permalink"})
-        except PlatformError as error:
-            if _says_missing(error):
-                return None
-            raise
-        link = value.get("permalink")
-        return link if isinstance(link, str) and link else None
+        return await self._graph.link_of(access, post_id, "permalink")
 
-    async def list_posts(self, access: AccountAccess, since: datetime) -> Sequence[LivePost]:
-        """See the port. A list that cannot be read to its end is an error, never a short list.
-
-        Only a page without ``next`` is the last; an empty one may have more behind it. The next
-        page is asked for by its cursor: the address in ``next`` is the platform's word, and the
-        token goes nowhere but to the configured host.
-        """
+    async def list_posts(
+        self, access: AccountAccess, kind: str, since: datetime
+    ) -> Sequence[LivePost]:
+        """See the port. Stories are in a list of their own, and of the last day only."""
         oldest = since.replace(microsecond=0)  # the platform prints whole seconds
-        parameters = {
-            "fields": LIST_FIELDS,
-            "since": str(int(oldest.timestamp())),
-            "limit": str(PAGE_SIZE),
-        }
-        posts: dict[str, LivePost] = {}
-        cursors = set()
-        for _ in range(PAGE_LIMIT):
-            value = await self._get(
-                access, f"/{_segment(access.platform_user_id)}/media", parameters
+        rows = await self._graph.rows(
+            access,
+            self._of(access, "stories" if kind == "story" else "media"),
+            {"fields": LIST_FIELDS, "since": str(int(oldest.timestamp()))},
+        )
+        try:
+            posts = {post.post_id: post for post in map(_post_of, rows)}
+        except (KeyError, TypeError, ValueError):
+            raise unreadable("a post without id, kind or time") from None
+        newest_first = sorted(posts.values(), key=lambda post: post.posted_at, reverse=True)
+        return [post for post in newest_first if post.posted_at >= oldest]
+
+    async def comment(self, access: AccountAccess, post_id: str, text: str) -> str:
+        """See the port."""
+        value = await self._graph.post_visibly(
+            access, f"/{segment(post_id)}/comments", {"message": text}
+        )
+        return id_of(value, OutcomeUnknown)
+
+    async def list_comments(
+        self, access: AccountAccess, post_id: str, since: datetime
+    ) -> Sequence[LiveComment]:
+        """See the port. The platform has no ``since`` for comments: all are read.
+
+        An author's id may be one that only this app is shown, other than the account's own, so the
+        name of the post's owner counts too.
+        """
+        owner = await self._graph.get(access, f"/{segment(post_id)}", {"fields": "username"})
+        rows = await self._graph.rows(
+            access,
+            f"/{segment(post_id)}/comments",
+            {"fields": COMMENT_FIELDS, "limit": "50"},
+        )
+        return own_comments(
+            rows, access, since, text="text", instant="timestamp", username=owner.get("username")
+        )
+
+    async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
+        """See the port."""
+        if not self._can_delete:
+            raise Unsupported(
+                "posts cannot be deleted with a token of Instagram Login", code="unsupported"
             )
-            posts.update((post.post_id, post) for post in _posts_of(value))
-            cursor = _next_cursor(value)
-            if cursor is None:
-                newest_first = sorted(posts.values(), key=lambda post: post.posted_at, reverse=True)
-                return [post for post in newest_first if post.posted_at >= oldest]
-            if cursor in cursors:
-                raise _unreadable("a list of posts that runs in a circle")
-            cursors.add(cursor)
-            parameters["after"] = cursor
-        raise _unreadable("a list of posts that does not end")
+        await self._graph.delete(access, f"/{segment(post_id)}")
+
+    async def discard(self, access: AccountAccess, container: Container) -> None:
+        """See the port: containers expire by themselves."""
+
+    async def read_quota(self, access: AccountAccess) -> Quota | None:
+        """See the port."""
+        value = await self._graph.get(
+            access, self._of(access, "content_publishing_limit"), {"fields": "config,quota_usage"}
+        )
+        try:
+            (row,) = value["data"]
+            return Quota(int(row["quota_usage"]), int(row["config"]["quota_total"]))
+        except (KeyError, TypeError, ValueError):
+            raise unreadable("a limit that cannot be read") from None
 
     async def warm_up(self) -> None:
         """See the port."""
-        await self._transport.warm_up()
+        await self._graph.warm_up()
 
     async def close(self) -> None:
         """See the port."""
-        await self._transport.close()
+        await self._graph.close()
+        await self._uploader.close()
 
-    async def _get(
-        self, access: AccountAccess, path: str, parameters: Mapping[str, str]
-    ) -> dict[str, Any]:
-        try:
-            answer = await self._transport.get(
-                path, {**parameters, **self._proof(access)}, access.token
-            )
-        except OutcomeUnknown as lost:
-            raise _again(lost) from None
-        return _value_of(answer, access)
+    def _of(self, access: AccountAccess, edge: str) -> str:
+        return f"/{segment(access.platform_user_id)}/{edge}"
 
-    async def _post(
-        self, access: AccountAccess, edge: str, parameters: Mapping[str, str], timeout_s: float
-    ) -> Answer:
-        return await self._transport.post(
-            f"/{_segment(access.platform_user_id)}/{edge}",
-            {**parameters, **self._proof(access)},
-            access.token,
-            timeout_s=timeout_s,
+
+def _parameters_of(post: Post, kind: str) -> dict[str, str]:
+    """What belongs to the post as a whole; stories have no text."""
+    parameters = {
+        "image": {},
+        "carousel": {"media_type": "CAROUSEL"},
+        "reel": {"media_type": "REELS"},
+        "story": {"media_type": "STORIES"},
+    }[kind]
+    if kind != "story":
+        parameters["caption"] = unicodedata.normalize("NFC", post.text)
+    options = post.options
+    for name, value in (
+        ("location_id", options.get("location_id")),
+        ("collaborators", options.get("collaborators")),
+        ("cover_url", _cover_of(options)),
+        ("thumb_offset", options.get("thumb_offset_ms")),
+        ("share_to_feed", options.get("share_to_feed")),
+    ):
+        if value is not None:
+            parameters[name] = value if isinstance(value, str) else json.dumps(value)
+    if kind == "reel" and post.media[0].user_tags:
+        parameters["user_tags"] = json.dumps(
+            [{"username": tag.username} for tag in post.media[0].user_tags]
         )
-
-    def _proof(self, access: AccountAccess) -> dict[str, str]:
-        """Proof that the token's user is this app.
-
-        Source: https://developers.facebook.com/docs/graph-api/guides/secure-requests,
-        read 2026-11-23.
-        """
-        if self._app_secret is None:
-            return {}
-        key, message = self._app_secret.encode(), access.token.reveal().encode()
-        return {"appsecret_proof": hmac.new(key, message, hashlib.sha256).hexdigest()}
+    return parameters
 
 
-def _segment(platform_id: str) -> str:
-    """An id as one path segment, whatever is in it."""
-    return quote(platform_id, safe="")
+def _cover_of(options: Mapping[str, Any]) -> str | None:
+    cover = options.get("cover_url")
+    return None if cover is None else ascii_url(cover)
 
 
-def _again(lost: OutcomeUnknown) -> RetryLater:
-    """A lost answer to a call that nobody could see."""
-    return RetryLater(str(lost), code=lost.code, evidence=lost.evidence)
-
-
-def _unreadable(what: str) -> RetryLater:
-    return RetryLater(f"the platform answered with {what}", code="unreadable")
-
-
-def _says_missing(error: PlatformError) -> bool:
-    """Whether the platform claims that what was asked for does not exist."""
-    return isinstance(error, ContainerGone) or error.code == "100/33"
-
-
-def _value_of(answer: Answer, access: AccountAccess, *, is_visible: bool = False) -> dict[str, Any]:
-    """The object that a success carries.
-
-    Raises:
-        PlatformError: the answer is an error, or nothing that can be read.
-    """
-    if 200 <= answer.status < 300:
-        try:
-            value = json.loads(answer.body)
-        except ValueError:
-            value = None
-        if isinstance(value, dict) and "error" not in value:
-            return value
-    # Error texts quote what was sent; the token must not travel on in them.
-    clean = answer.body.replace(access.token.reveal().encode(), b"(token)")
-    raise refusal(Answer(answer.status, answer.headers, clean), is_visible=is_visible)
-
-
-def _id_of(value: Mapping[str, Any], missing: type[PlatformError]) -> str:
-    given = value.get("id")
-    if not isinstance(given, str | int) or not str(given):
-        raise missing(
-            "the platform answered success without an id",
-            code="unreadable",
-            evidence={"fields": sorted(value)},
+def _medium_parameters(media: Media, kind: str) -> dict[str, str]:
+    """A picture or film that the platform fetches by itself; a story has neither text nor tags."""
+    parameters = {f"{media.kind}_url": ascii_url(media.url)}
+    if kind == "story":
+        return parameters
+    if media.kind == "image" and media.alt_text:
+        parameters["alt_text"] = media.alt_text
+    if media.user_tags:
+        parameters["user_tags"] = json.dumps(
+            [{"username": tag.username, "x": tag.x, "y": tag.y} for tag in media.user_tags]
         )
-    return str(given)
-
-
-def _posts_of(page: Mapping[str, Any]) -> list[LivePost]:
-    rows = page.get("data")
-    if not isinstance(rows, list):
-        raise _unreadable("a page without data")
-    try:
-        return [_post_of(row) for row in rows]
-    except (KeyError, TypeError, ValueError):
-        raise _unreadable("a post without id, kind or time") from None
+    return parameters
 
 
 def _post_of(row: Mapping[str, Any]) -> LivePost:
-    kind = str(row["media_type"])
     return LivePost(
         post_id=str(row["id"]),
         # Absent when the post has no text.
         text=unicodedata.normalize("NFC", row.get("caption") or ""),
-        kind=KINDS.get(kind, kind.lower()),
-        posted_at=datetime.strptime(row["timestamp"], "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC),
+        kind=_kind_of(str(row["media_type"]), str(row.get("media_product_type", "FEED"))),
+        posted_at=instant_of(row["timestamp"]),
         url=row.get("permalink"),
     )
 
 
-def _next_cursor(page: Mapping[str, Any]) -> str | None:
-    """Where the next page begins, or None on the last one."""
-    paging = page.get("paging")
-    if not isinstance(paging, dict) or "next" not in paging:
-        return None
-    cursors = paging.get("cursors")
-    cursor = cursors.get("after") if isinstance(cursors, dict) else None
-    if not isinstance(cursor, str) or not cursor:
-        raise _unreadable("a next page without a cursor")
-    return cursor
+def _kind_of(media_type: str, product: str) -> str:
+    if product == "STORY":
+        return "story"
+    if media_type == "CAROUSEL_ALBUM":
+        return "carousel"
+    return "reel" if media_type == "VIDEO" else "image"

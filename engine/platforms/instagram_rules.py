@@ -1,11 +1,13 @@
-"""What Instagram would refuse in a post, found without asking it."""
+"""What Instagram would refuse in a post, found without asking it; and what kind a post is."""
 
-import re
-import unicodedata
 from typing import Final
 
-from engine.platforms.media_urls import ascii_url
-from engine.ports import InputProblem, Media, Post
+from engine.errors import InputInvalid
+from engine.platforms.media_urls import is_public_url
+from engine.platforms.options import Option, option_problems
+from engine.platforms.text_rules import count_problem, medium_problems, text_problem
+from engine.ports import InputProblem, Post
+from models.words import PostFormat
 
 # https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/media
 # and .../instagram-platform/content-publishing, read 2026-11-23. How Meta counts "characters" of
@@ -14,90 +16,94 @@ CAPTION_LIMIT: Final = 2200
 HASHTAG_LIMIT: Final = 30
 MENTION_LIMIT: Final = 20
 ALT_TEXT_LIMIT: Final = 1000
-HASHTAG: Final = re.compile(r"#[^\s#]")
-MENTION: Final = re.compile(r"(?<![\w.])@\w")
+TAG_LIMIT: Final = 20
+COLLABORATOR_LIMIT: Final = 3
+CAROUSEL: Final = range(2, 11)
+FEED: Final = ("image", "carousel", "reel")
+OPTIONS: Final = {
+    "location_id": Option(str, kinds=FEED),
+    "collaborators": Option(list, kinds=FEED, most=COLLABORATOR_LIMIT),
+    "share_to_feed": Option(bool, kinds=("reel",)),
+    "cover_url": Option(str, kinds=("reel",)),
+    "thumb_offset_ms": Option(int, kinds=("reel",)),
+}
+
+
+def kind_of(post: Post) -> str:
+    """``image``, ``carousel``, ``reel`` or ``story``.
+
+    Raises:
+        InputInvalid: Instagram has no such post.
+    """
+    kinds = [media.kind for media in post.media]
+    match post.format, len(kinds):
+        case PostFormat.STORY, 1:
+            return "story"
+        case PostFormat.REEL, 1 if kinds == ["video"]:
+            return "reel"
+        case PostFormat.POST, 1:
+            return "image" if kinds == ["image"] else "reel"
+        case PostFormat.POST, count if count in CAROUSEL:
+            return "carousel"
+    korean, english = _no_such_post(post)
+    raise InputInvalid(korean, code="no_such_kind", english=english)
+
+
+def _no_such_post(post: Post) -> tuple[str, str]:
+    """What to do, in Korean and English."""
+    count = len(post.media)
+    if post.format is PostFormat.STORY:
+        return (
+            f"스토리에는 사진이나 동영상을 한 개만 넣어 주세요. 지금은 {count}개입니다.",
+            f"A story has exactly one picture or video; there are {count}.",
+        )
+    if post.format is PostFormat.REEL:
+        return "릴스에는 동영상을 한 개만 넣어 주세요.", "A reel has exactly one video."
+    if not count:
+        return (
+            "인스타그램 게시물에는 사진이나 동영상이 필요합니다. 한 개 이상 넣어 주세요.",
+            "Attach at least one picture or video.",
+        )
+    return (
+        f"사진과 동영상을 10개 이하로 줄여 주세요. 지금은 {count}개입니다.",
+        f"Attach at most 10 pictures and videos; there are {count}.",
+    )
 
 
 def problems_of(post: Post) -> list[InputProblem]:
     """Everything to fix, so that a person fixes it in one go."""
-    problems = _in_text(unicodedata.normalize("NFC", post.text))
-    if len(post.media) != 1:
-        problems.append(
-            InputProblem(
-                "media",
-                f"사진을 한 장만 넣어 주세요. 지금은 {len(post.media)}장입니다.",
-                f"Attach exactly one picture; there are {len(post.media)}.",
-                {"limit": 1, "found": len(post.media)},
-            )
-        )
-    for media in post.media:
-        problems.extend(_in_media(media))
-    return problems
-
-
-def _in_text(text: str) -> list[InputProblem]:
-    problems = []
-    if len(text) > CAPTION_LIMIT:
-        problems.append(
-            InputProblem(
-                "text",
-                f"본문을 {CAPTION_LIMIT:,}자 이하로 줄여 주세요. 지금은 {len(text):,}자입니다.",
-                f"Shorten the caption to {CAPTION_LIMIT:,} characters; it has {len(text):,}.",
-                {"limit": CAPTION_LIMIT, "found": len(text)},
-            )
-        )
-    hashtags = len(HASHTAG.findall(text))
-    if hashtags > HASHTAG_LIMIT:
-        problems.append(
-            InputProblem(
-                "text",
-                f"해시태그를 {HASHTAG_LIMIT}개 이하로 줄여 주세요. 지금은 {hashtags}개입니다.",
-                f"Use at most {HASHTAG_LIMIT} hashtags; there are {hashtags}.",
-                {"limit": HASHTAG_LIMIT, "found": hashtags},
-            )
-        )
-    mentions = len(MENTION.findall(text))
-    if mentions > MENTION_LIMIT:
-        problems.append(
-            InputProblem(
-                "text",
-                f"계정 언급(@)을 {MENTION_LIMIT}개 이하로 줄여 주세요. 지금은 {mentions}개입니다.",
-                f"Mention at most {MENTION_LIMIT} accounts; there are {mentions}.",
-                {"limit": MENTION_LIMIT, "found": mentions},
-            )
-        )
-    return problems
-
-
-def _in_media(media: Media) -> list[InputProblem]:
-    problems = []
-    if media.kind != "image":
-        problems.append(
-            InputProblem(
-                "media",
-                "인스타그램 게시물에는 사진만 넣을 수 있습니다. 사진으로 바꿔 주세요.",
-                "Only pictures can be posted to Instagram; replace this with a picture.",
-                {"found": media.kind},
-            )
-        )
     try:
-        ascii_url(media.url)
-    except ValueError:
+        kind = kind_of(post)
+    except InputInvalid as error:
+        return [InputProblem("media", str(error), error.english, {"found": len(post.media)})]
+    problems: list[InputProblem] = []
+    if kind != "story":  # which shows no text
+        problems += text_problem(post.text, CAPTION_LIMIT)
+        problems += count_problem(post.text, "hashtag", HASHTAG_LIMIT)
+        problems += count_problem(post.text, "mention", MENTION_LIMIT)
+    takes_alt_text = kind in ("image", "carousel")
+    for place, media in enumerate(post.media, start=1):
+        problems += medium_problems(
+            media,
+            place=place,
+            alt_text_limit=ALT_TEXT_LIMIT if takes_alt_text and media.kind == "image" else None,
+            tag_limit=TAG_LIMIT if kind != "story" else None,
+        )
+    if post.link is not None:
         problems.append(
             InputProblem(
-                "media",
-                "사진 주소는 http:// 또는 https://로 시작하는 공개 주소여야 합니다.",
-                "Give the picture's public address, starting with http:// or https://.",
+                "options.link",
+                "인스타그램 게시물에는 링크를 걸 수 없습니다. 링크를 지워 주세요.",
+                "An Instagram post cannot carry a link; remove it.",
             )
         )
-    if media.alt_text is not None and len(media.alt_text) > ALT_TEXT_LIMIT:
-        found = len(media.alt_text)
+    cover = post.options.get("cover_url")
+    if isinstance(cover, str) and not is_public_url(cover):
         problems.append(
             InputProblem(
-                "alt_text",
-                f"대체 텍스트를 {ALT_TEXT_LIMIT:,}자 이하로 줄여 주세요. 지금은 {found:,}자입니다.",
-                f"Shorten the alternative text to {ALT_TEXT_LIMIT:,} characters; it has {found:,}.",
-                {"limit": ALT_TEXT_LIMIT, "found": found},
+                "options.instagram.cover_url",
+                "표지 사진의 주소는 http:// 또는 https://로 시작하는 공개 주소여야 합니다.",
+                "Give the cover a public address, starting with http:// or https://.",
             )
         )
-    return problems
+    return problems + option_problems("instagram", post.options, OPTIONS, kind)

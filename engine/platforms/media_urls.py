@@ -28,5 +28,14 @@ def ascii_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, _encoded(parts.path), _encoded(parts.query), ""))
 
 
+def is_public_url(url: str) -> bool:
+    """Whether :func:`ascii_url` takes it."""
+    try:
+        ascii_url(url)
+    except ValueError:
+        return False
+    return True
+
+
 def _encoded(part: str) -> str:
     return quote(LONE_PERCENT.sub("%25", part), safe=KEPT)

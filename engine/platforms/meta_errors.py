@@ -9,9 +9,12 @@ Sources, all read 2026-11-23:
     https://developers.facebook.com/docs/graph-api/overview/rate-limiting
     https://developers.facebook.com/docs/instagram-platform/reference/error-codes
     https://github.com/gitroomhq/postiz-app/issues/1562, 1681 and 1900, seen in the field
+The codes of Page videos (6000, 1349125, 1363019 to 1363045, 1390008) are known from the field only,
+where they were compiled from Meta's page on video errors.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +26,7 @@ from engine.errors import (
     NotReady,
     OutcomeUnknown,
     PlatformError,
+    QuotaSpent,
     ReconnectNeeded,
     RetryLater,
     Throttled,
@@ -40,7 +44,7 @@ class Row:
     Attributes:
         kind: the error to raise.
         is_doubtful: on a call that makes something visible, the error proves nothing.
-        scope: whom a throttle holds back.
+        scope: whom a throttle holds back: ``account``, ``page`` or ``app``.
         wait_s: seconds to wait when the platform does not say.
     """
 
@@ -55,25 +59,35 @@ INVALID: Final = Row(InputInvalid)
 RECONNECT: Final = Row(ReconnectNeeded)
 GONE: Final = Row(ContainerGone)
 STOPPED: Final = Row(AccountStopped)
+REPEAT: Final = Row(RetryLater)  # by the contract nothing happened, so it is never doubtful
 BUSINESS_LIMIT: Final = Row(Throttled, wait_s=HOUR_S)
 
 BY_SUBCODE: Final[Mapping[tuple[int, int], Row]] = {
     (1, 2207057): INVALID,  # thumbnail offset out of range
     (4, 2207051): Row(AccountStopped, is_doubtful=True),  # blocked as spam, and yet live at times
-    (9, 2207042): Row(Throttled, wait_s=HOUR_S),  # a day's posts are used; one leaves at a time
-    (24, 2207006): GONE,
-    (24, 2207008): GONE,
+    (9, 2207042): Row(QuotaSpent, wait_s=HOUR_S),  # a day's posts are used; one leaves at a time
+    (24, 2207006): GONE,  # not found
+    (24, 2207008): GONE,  # expired
     (25, 2207050): STOPPED,  # restricted until its owner acts in the app
     (100, 33): Row(RetryLater, is_doubtful=True),  # "does not exist", said of things that do
+    (100, 2207023): INVALID,  # media type
+    (100, 2207028): INVALID,  # a carousel's length
+    (100, 2207035): INVALID,  # product tags
+    (100, 2207036): INVALID,
+    (100, 2207037): INVALID,
+    (100, 2207040): INVALID,  # too many tags
     (352, 2207026): INVALID,  # video format
-    (9004, 2207052): Row(RetryLater),  # picture not fetched; the same URL often works later
+    (9004, 2207052): REPEAT,  # picture not fetched; the same URL often works later
     (9007, 2207027): Row(NotReady),
     (36000, 2207004): INVALID,  # over 8 MiB
     (36001, 2207005): INVALID,  # image format
     (36003, 2207009): INVALID,  # aspect ratio
     (36004, 2207010): INVALID,  # caption
+    (-1, 2207001): TRANSIENT,  # server error
+    (-1, 2207032): TRANSIENT,  # could not be created
+    (-1, 2207053): TRANSIENT,  # upload failed
     (-1, 2207073): INVALID,  # media type not supported
-    (-2, 2207003): Row(RetryLater),  # download timed out
+    (-2, 2207003): REPEAT,  # download timed out
     (-2, 2207020): GONE,  # expired
 }
 
@@ -89,7 +103,7 @@ BY_CODE: Final[Mapping[int, Row]] = {
     17: Row(Throttled),
     24: GONE,
     25: STOPPED,
-    32: Row(Throttled),
+    32: Row(Throttled, scope="page"),
     100: INVALID,
     102: RECONNECT,
     190: RECONNECT,
@@ -99,15 +113,38 @@ BY_CODE: Final[Mapping[int, Row]] = {
     368: STOPPED,
     506: Row(InputInvalid, is_doubtful=True),  # duplicate: the first one is probably live
     613: Row(Throttled),
-    9004: Row(RetryLater),
+    6000: INVALID,  # a bad file
+    9004: REPEAT,
     9007: Row(NotReady),
     36000: INVALID,
     36001: INVALID,
     36003: INVALID,
     36004: INVALID,
     **dict.fromkeys(range(80000, 80015), BUSINESS_LIMIT),
+    80001: Row(Throttled, scope="page", wait_s=HOUR_S),
+    1349125: Row(Throttled, wait_s=HOUR_S),  # too many videos at once
+    # The upload broke: it is resumed, or begun anew.
+    **dict.fromkeys((1363019, 1363021, 1363030, 1363033), TRANSIENT),
+    1363020: INVALID,  # no file
+    **dict.fromkeys((1363022, 1363023), INVALID),  # size
+    **dict.fromkeys((1363024, 1363031, 1363032), INVALID),  # format
+    **dict.fromkeys((1363025, 1363026), INVALID),  # length
+    1363037: REPEAT,  # wrong offset: the platform is asked for the right one
+    1363041: GONE,  # the upload session expired
+    1363042: RECONNECT,  # no permission to upload videos
+    1363045: GONE,  # other bytes came than the session was opened for
+    1390008: INVALID,  # caption too long
     1609005: INVALID,  # link not readable
 }
+# What a container's status text names and no error envelope does, seen in the field.
+BY_STATUS: Final[Mapping[int, Row]] = {
+    **{subcode: row for (_, subcode), row in BY_SUBCODE.items()},
+    2207077: INVALID,  # video could not be downloaded
+    2207081: INVALID,  # the account has no trial reels
+    2207082: REPEAT,  # upload failed
+    2207085: INVALID,  # processing failed
+}
+STATUS_CODE: Final = re.compile(r"(?<!\d)2207\d{3}(?!\d)")
 UNLISTED: Final = Row(RetryLater, is_doubtful=True)
 GATEWAY_LIMIT: Final = Row(Throttled, wait_s=MINUTE_S)
 
@@ -117,6 +154,16 @@ def row_of(code: int, subcode: int | None) -> Row:
     if subcode is not None and (code, subcode) in BY_SUBCODE:
         return BY_SUBCODE[code, subcode]
     return BY_CODE.get(code, UNLISTED)
+
+
+def is_permanent(status: str) -> bool:
+    """Whether a failed container's own text says that the same media will fail again.
+
+    Args:
+        status: such as ``"Error: Media upload has failed with error code 2207082"``.
+    """
+    found = STATUS_CODE.search(status)
+    return found is not None and BY_STATUS.get(int(found[0])) == INVALID
 
 
 def refusal(answer: Answer, *, is_visible: bool) -> PlatformError:
@@ -144,9 +191,9 @@ def refusal(answer: Answer, *, is_visible: bool) -> PlatformError:
         evidence["trace_id"] = error.get("fbtrace_id", evidence.get("trace_id"))
     if is_visible and (row.is_doubtful or answer.status >= 500):
         return OutcomeUnknown(message, code=code, evidence=evidence)
-    if row.kind is Throttled:
+    if issubclass(row.kind, Throttled):
         wait_s = _regain_s(answer.headers) or _retry_after_s(answer.headers) or row.wait_s
-        return Throttled(
+        return row.kind(
             message, code=code, retry_after_s=wait_s, scope=row.scope, evidence=evidence
         )
     return row.kind(message, code=code, evidence=evidence)

@@ -1,20 +1,45 @@
 """Which adapter speaks for which platform."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from engine.platforms.facebook import FacebookClient
 from engine.platforms.instagram import InstagramClient
-from engine.ports import PlatformClient
+from engine.platforms.threads import ThreadsClient
+from engine.platforms.youtube import YouTubeClient
+from engine.ports import MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
 
 
-def open_platforms(settings: Settings) -> Mapping[Platform, PlatformClient]:
-    """One client per platform that can be published to; the caller closes them."""
+def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, PlatformClient]:
+    """One client per platform that can be published to; the caller closes them.
+
+    Args:
+        settings: where the platforms are, and how long a call may take.
+        media: where the bytes come from that a platform is sent.
+    """
     secret = settings.meta_app_secret
+    meta: dict[str, Any] = {
+        "publish_timeout_s": settings.publish_timeout_s,
+        "app_secret": None if secret is None else secret.get_secret_value(),
+    }
     return {
         Platform.INSTAGRAM: InstagramClient(
             settings.instagram_base_url,
+            upload_url=settings.instagram_upload_url,
+            media=media,
+            **meta,
+        ),
+        Platform.FACEBOOK: FacebookClient(
+            settings.facebook_base_url, upload_url=settings.facebook_upload_url, **meta
+        ),
+        Platform.THREADS: ThreadsClient(settings.threads_base_url, **meta),
+        Platform.YOUTUBE: YouTubeClient(
+            settings.youtube_base_url,
+            upload_url=settings.youtube_upload_url,
+            watch_url=settings.youtube_watch_url,
+            media=media,
             publish_timeout_s=settings.publish_timeout_s,
-            app_secret=None if secret is None else secret.get_secret_value(),
         ),
     }

@@ -6,11 +6,12 @@ unknown outcome.
 """
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -83,7 +84,34 @@ class Transport:
             NotSent: no connection could be opened.
             OutcomeUnknown: no whole answer came.
         """
-        head = self._head("GET", f"{path}?{urlencode(parameters)}", token) + b"\r\n"
+        return await self._send_repeatably("GET", path, parameters, token, timeout_s)
+
+    async def delete(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        token: AccessToken,
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Answer:
+        """Delete; a connection that ended under the request is replaced once.
+
+        Raises:
+            NotSent: no connection could be opened.
+            OutcomeUnknown: no whole answer came; it may be asked again.
+        """
+        return await self._send_repeatably("DELETE", path, parameters, token, timeout_s)
+
+    async def _send_repeatably(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        token: AccessToken,
+        timeout_s: float,
+    ) -> Answer:
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        head = self._head(method, f"{path}{query}", token) + b"\r\n"
         try:
             return await self._send(head, timeout_s)
         except OutcomeUnknown as lost:
@@ -108,6 +136,29 @@ class Transport:
         body = urlencode(parameters).encode()
         head = self._head("POST", path, token) + (
             b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+        )
+        return await self._send(head + body, timeout_s)
+
+    async def send_json(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str],
+        value: Any,
+        token: AccessToken,
+        *,
+        timeout_s: float,
+    ) -> Answer:
+        """Send a JSON body by ``POST`` or ``PUT``, once.
+
+        Raises:
+            NotSent: no connection could be opened.
+            OutcomeUnknown: the request went to a connection, and no whole answer came.
+        """
+        body = json.dumps(value, ensure_ascii=False).encode()
+        head = self._head(method, f"{path}?{urlencode(parameters)}", token) + (
+            b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
             % len(body)
         )
         return await self._send(head + body, timeout_s)

@@ -26,12 +26,20 @@ class Verdict(StrEnum):
 class Witnesses:
     """One look: the container, the matching posts, and what else could explain them.
 
-    ``has_twin``: another open post of ours on the account has the same text, so a single match
-    may be the twin's. ``is_blocked``: the answer we did get said that the action is blocked.
+    Attributes:
+        container: what the platform says of it.
+        matches: live posts that can be ours.
+        names_post: a published container named the live post by itself, so no list is needed.
+        is_repeatable: publishing the container once more makes no second post.
+        has_twin: another open post of ours on the account has the same text, so a single match may
+            be the twin's.
+        is_blocked: the answer we did get said that the action is blocked.
     """
 
     container: ContainerState
     matches: tuple[LivePost, ...]
+    names_post: bool = False
+    is_repeatable: bool = False
     has_twin: bool = False
     is_blocked: bool = False
 
@@ -44,9 +52,14 @@ def judge(
     Args:
         seen: what was read just now.
         in_doubt_for: how long ago the request was sent.
-        wait: a READY container must stay unpublished this long before it is sent again.
+        wait: a READY container must stay unpublished this long before it is sent again; see
+            ``resend_wait``.
         give_up: without any proof, no match after this long means that the post is not live.
     """
+    if seen.names_post:
+        return Verdict.BIND
+    if seen.is_repeatable and seen.container is ContainerState.READY and not seen.is_blocked:
+        return Verdict.SEND_SAME if in_doubt_for >= wait else Verdict.LOOK_AGAIN
     if len(seen.matches) > 1:
         return Verdict.ASK_PERSON
     if len(seen.matches) == 1 and not (seen.container is ContainerState.READY and seen.has_twin):
@@ -68,6 +81,19 @@ def judge(
             return Verdict.ASK_PERSON
         case _:
             return Verdict.LOOK_AGAIN
+
+
+def resend_wait(
+    *, is_repeatable: bool, doubt_wait: timedelta, retry_count: int, retry_base: timedelta
+) -> timedelta:
+    """How long after a call of unknown outcome the same container may be sent again.
+
+    A call that may be repeated waits for nothing the first time; one that may not waits until the
+    platform's reads are surely of now. Each further time backs off like any other retry, so that a
+    platform which is down is not hammered.
+    """
+    backoff = retry_base * 2 ** (retry_count - 1) if retry_count else timedelta()
+    return backoff if is_repeatable else max(doubt_wait, backoff)
 
 
 def next_look_s(in_doubt_for: timedelta, *, wait: timedelta) -> float:

@@ -23,7 +23,7 @@ def normalise(text: str) -> str:
 def matching_posts(
     posts: Iterable[LivePost],
     *,
-    text: str,
+    text: str | None,
     kind: str,
     sent_at: datetime,
     bound_ids: Collection[str],
@@ -32,17 +32,17 @@ def matching_posts(
 
     Args:
         posts: what the account shows.
-        text: what we sent.
+        text: what we sent; None where the platform shows none, as in stories.
         kind: such as ``"image"``.
         sent_at: when our request was about to leave.
         bound_ids: posts that belong to another of our rows already.
     """
-    wanted = normalise(text)
+    wanted = None if text is None else normalise(text)
     return [
         post
         for post in posts
         if post.kind == kind
         and post.posted_at >= sent_at - CLOCK_MARGIN
         and post.post_id not in bound_ids
-        and normalise(post.text) == wanted
+        and (wanted is None or normalise(post.text) == wanted)
     ]

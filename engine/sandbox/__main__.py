@@ -15,13 +15,21 @@ EXAMPLE = """
 example:
   python -m engine.sandbox --port 8090 --answer-ms 20
   then set SNS_INSTAGRAM_BASE_URL=http://127.0.0.1:8090/v25.0
+           SNS_INSTAGRAM_UPLOAD_URL=http://127.0.0.1:8090/ig-api-upload/v25.0
+           SNS_FACEBOOK_BASE_URL=http://127.0.0.1:8090/v26.0
+           SNS_FACEBOOK_UPLOAD_URL=http://127.0.0.1:8090/video-upload/v26.0
+           SNS_THREADS_BASE_URL=http://127.0.0.1:8090/v1.0
+           SNS_YOUTUBE_BASE_URL=http://127.0.0.1:8090/youtube/v3
+           SNS_YOUTUBE_UPLOAD_URL=http://127.0.0.1:8090/upload/youtube/v3
+           SNS_YOUTUBE_WATCH_URL=http://127.0.0.1:8090/watch
+           SNS_MEDIA_ALLOW_PRIVATE=True
   An account exists as soon as it is used: the token of 17841400000000001
-  is sandbox-token-17841400000000001.
+  is sandbox-token-17841400000000001, on every platform.
 
 instead of the platforms' hosts:
   /v25.0/  graph.instagram.com        /ig-api-upload/v25.0/  rupload.facebook.com
   /v26.0/  graph.facebook.com         /video-upload/v26.0/   the upload_url of a reel
-  /v1.0/   graph.threads.net
+  /v1.0/   graph.threads.net          /youtube/v3/, /upload/youtube/v3/, /token  Google's
 
 beside the imitated paths:
   GET  /sandbox/truth      ?account=&since=        what everybody sees, and when it arrived
@@ -32,8 +40,8 @@ beside the imitated paths:
   POST /sandbox/accounts   {"id": "1", "username": "cafe", "token": "own"}
   POST /sandbox/accounts/1/token   {"subcode": 460, "expires_at": null}
   POST /sandbox/reset      begins anew
-  GET  /sandbox/media/1080x1080/any.jpg, /sandbox/media/360x640/any.mp4?seconds=5
-  GET  /p/<shortcode>/, /healthz, /metrics
+  GET  /sandbox/media/1080x1080/any.jpg, /sandbox/media/720x1280/any.mp4?seconds=5
+  GET  /p/<shortcode>/, /watch?v=<id>, /healthz, /metrics
 
 Every option may come from the environment instead: SNS_SANDBOX_PORT, SNS_SANDBOX_ANSWER_MS, ...
 """

@@ -19,7 +19,10 @@ from engine.sandbox.media import MediaChecker
 from engine.sandbox.meta import MetaRouter, upload_scope
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
+from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
+from engine.sandbox.youtube import YouTube, is_google
+from engine.sandbox.youtube_state import YouTubeWorld
 
 
 class Sandbox:
@@ -33,12 +36,12 @@ class Sandbox:
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
-        self._world = World(switches)
+        self._world = World(switches, YouTubeWorld())
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
-        self._graph = GraphSurface(
-            lambda: self._world, MetaRouter(self._checker).route, self._registry
-        )
+        surface = Surface(self._registry)
+        self._graph = GraphSurface(lambda: self._world, MetaRouter(self._checker).route, surface)
+        self._youtube = YouTube(lambda: self._world, surface)
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
             routes=[
@@ -46,6 +49,8 @@ class Sandbox:
                 Route("/metrics", self._metrics),
                 Route("/p/{shortcode}/", self._page),
                 Route("/@{username}/post/{shortcode}", self._page),
+                Route("/watch", self._page),
+                Route("/shorts/{id}", self._page),
                 *control.routes(),
             ],
             exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
@@ -58,6 +63,8 @@ class Sandbox:
             await self._graph(scope, receive, send)
         elif upload := upload_scope(scope):
             await self._graph(upload, receive, send)
+        elif scope["type"] == "http" and is_google(scope["path"]):
+            await self._youtube(scope, receive, send)
         else:
             await self._site(scope, receive, send)
 
@@ -67,7 +74,7 @@ class Sandbox:
         await self._checker.close()
 
     def _reset(self) -> None:
-        self._world = World(self._switches)
+        self._world = World(self._switches, YouTubeWorld())
 
     async def _health(self, request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")

@@ -16,8 +16,9 @@ from engine.sandbox.graph import (
     Call,
     GraphRequest,
     authenticate,
-    check_host,
+    is_elsewhere,
     spend_a_call,
+    unsupported,
 )
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.parameters import Parameters
@@ -82,12 +83,11 @@ class Batch:
         world.requests.append(seen)
         try:
             account = authenticate(world, token, parameters)
-            if call is None or call.name == "batch":
-                raise GraphError(100, message=f"Unsupported {method.lower()} request")
+            if call is None or call.name == "batch" or is_elsewhere(call, version):
+                raise unsupported(method, segments)
             if call.concerns_account and account.id != segments[0]:
                 raise GraphError(190)
             seen.account = account.id
-            check_host(call, version)
             spend_a_call(world, call, account, [])
             one = GraphRequest(
                 world=world,

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
 from engine.sandbox.state import ACCOUNT_ID, AUTO_TOKEN, Account, World
 from engine.sandbox.truth import seen_requests, visible_posts
-from engine.sandbox.videos import SECONDS_LIMIT, SIDE_LIMIT, mp4, ranged
+from engine.sandbox.videos import SECONDS_LIMIT, SIDE_LIMIT, mp4
 
 
 class Control:
@@ -46,7 +47,8 @@ class Control:
             Route("/sandbox/requests", self.read_requests, methods=["GET"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
-            Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_video),
+            Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_film),
+            Route("/sandbox/media/bytes/{size:int}.mp4", self.read_bytes),
         ]
 
     async def list_accounts(self, request: Request) -> Response:
@@ -124,10 +126,14 @@ class Control:
         return Response(status_code=204)
 
     async def read_truth(self, request: Request) -> Response:
-        """``?account=&since=`` → ``{"posts": […], "requests": [publish requests]}``."""
+        """``?account=&since=`` → ``{"posts": […], "hidden": […], "requests": [publish requests]}``.
+
+        ``hidden`` are videos that only their channel has seen.
+        """
         query = request.query_params
         account = query.get("account")
         world = self._world()
+        world.youtube.show_what_is_due(world)
         return _json(
             {
                 "posts": visible_posts(
@@ -136,6 +142,7 @@ class Control:
                     _instant(query.get("since", "0")),
                     str(request.base_url).rstrip("/"),
                 ),
+                "hidden": world.youtube.hidden(account),
                 "requests": seen_requests(world, None, account, "publish"),
             }
         )
@@ -161,17 +168,21 @@ class Control:
         path = request.path_params
         # Drawing one takes milliseconds, in which nobody else would be answered.
         picture = await asyncio.to_thread(jpeg, path["width"], path["height"], path["seed"])
-        return Response(picture, media_type="image/jpeg")
+        return ranged(request, picture, media_type="image/jpeg")
 
-    async def read_video(self, request: Request) -> Response:
-        """An MP4 of the asked size; ``?seconds=`` is 5 unless given."""
+    async def read_film(self, request: Request) -> Response:
+        """An MP4 of the asked size, ``?seconds=`` long."""
         path = request.path_params
         seconds = _instant(request.query_params.get("seconds", "5"))
         sides = path["width"], path["height"]
         if not 0 < seconds <= SECONDS_LIMIT or not all(16 <= side <= SIDE_LIMIT for side in sides):
-            raise BadInstruction("a video has sides of 16 to 2000 pixels and up to 1000 seconds")
-        video = await asyncio.to_thread(mp4, *sides, path["seed"], seconds)
-        return ranged(video, request.headers.get("range"), "video/mp4")
+            raise BadInstruction("a film has sides of 16 to 2000 pixels and up to 1000 seconds")
+        film = await asyncio.to_thread(mp4, *sides, path["seed"], seconds)
+        return ranged(request, film, media_type="video/mp4")
+
+    async def read_bytes(self, request: Request) -> Response:
+        """So many bytes that are no film, at no cost of memory."""
+        return endless(request, request.path_params["size"], media_type="video/mp4")
 
 
 def _listed(account: Account) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from engine.sandbox.page_objects import Video, ask_to_appear
 from engine.sandbox.state import World
 
 CHUNK: Final = 4 * 1024 * 1024  # bytes of a chunk that the platform asks for
-TEXT_LIMIT: Final = 2200  # characters of a reel's description
+# characters of a description
+TEXT_LIMITS: Final[dict[str, int]] = {"reel": 2200, "video": 63_206}
 NO_FILE: Final = 1363020
 WRONG_OFFSET: Final = 1363037
 NO_SESSION: Final = 1363041
@@ -170,7 +171,7 @@ def _describe(request: GraphRequest, video: Video) -> None:
     given = request.parameters
     video.text = given.get("description", video.text)
     video.title = given.get("title", video.title)
-    if video.kind == "reel" and len(video.text) > TEXT_LIMIT:
+    if len(video.text) > TEXT_LIMITS[video.kind]:
         raise GraphError(TEXT_TOO_LONG)
 
 
@@ -258,7 +259,7 @@ def _finish_reel(request: GraphRequest) -> dict[str, Any]:
     request.world.settle()
     video = request.world.page_objects.get(given.get("video_id", ""))
     if not isinstance(video, Video) or video.account is not request.account or video.is_deleted:
-        raise GraphError(100, message="(#100) Param video_id is not a video of this Page")
+        raise GraphError(100, 33)
     if video.filled_at is None:
         raise GraphError(NO_FILE)
     state = given.get("video_state")

@@ -18,7 +18,7 @@ AnswerKind = Literal[
     "close",  # the connection ends without a byte
     "reset",  # the connection breaks without a byte
     "stall",  # nothing, ever
-    "error",  # a Graph error: status, code, subcode, message
+    "error",  # in the host's own envelope: status and code, subcode or reason, message
     "html",  # a gateway's page: status
     "wrong_json",  # JSON of a shape nobody documented: status
     "truncated",  # half the body, then the end of the connection
@@ -45,6 +45,9 @@ class Fault:
         code: Graph error code of ``error``.
         subcode: Graph error subcode of ``error``.
         message: overrides the usual message of ``error``.
+        reason: Google's word for ``error``, such as ``quotaExceeded`` or ``invalid_grant``.
+        after_bytes: of a ``PUT`` to an upload session: the connection ends when so many bytes of
+            the body have come and, in whole steps of 256 KiB, are stored.
     """
 
     id: int
@@ -62,6 +65,8 @@ class Fault:
     code: int = 1
     subcode: int | None = None
     message: str | None = None
+    reason: str | None = None
+    after_bytes: int | None = None
     seen: int = field(default=0, init=False)
 
     def concerns(self, method: str, path: str, call: str, account: str | None) -> bool:
@@ -118,9 +123,18 @@ class FaultPlan:
         """
         struck = None
         for fault in self._faults:
+            if fault.after_bytes is not None:
+                continue  # those strike while the body comes
             if fault.concerns(method, path, call, account) and fault.strikes() and struck is None:
                 struck = fault
         return struck
+
+    def peek_bytes(self, method: str, path: str, call: str, account: str | None) -> Fault | None:
+        """The fault that ends an upload in the middle of its body, if the next one does."""
+        for fault in self._faults:
+            if fault.after_bytes is not None and fault.concerns(method, path, call, account):
+                return fault if fault.strikes() else None
+        return None
 
     def record(self, fault: Fault, request_id: str, path: str) -> None:
         """Remember that a fault was applied."""

@@ -9,23 +9,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.parameters import Parameters, read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
+from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-JSON: Final = (b"content-type", b"application/json; charset=UTF-8")
 THREADS_VERSION: Final = "v1.0"
+UPLOAD_HOSTS: Final = ("ig-api-upload", "video-upload")
 Product = Literal["instagram", "pages", "threads"]  # as the usage header names them
 # Which error a spent budget gives. That of Threads is not documented: it gets the general one.
 SPENT: Final = {"instagram": 80002, "pages": 80001, "threads": 4}
 EXPANSION: Final = re.compile(r"\{[^{}]*\}|\.\w+\([^()]*\)")  # from{id}, comments.limit(0)
-HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
 
 @dataclass(slots=True)
@@ -68,33 +67,19 @@ class Call:
 Router = Callable[[World, str, tuple[str, ...]], Call | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole HTTP answer."""
-
-    status: int
-    body: bytes
-    headers: list[tuple[bytes, bytes]]
-
-
 class GraphSurface:
     """The ASGI application for ``/vNN.0/…``.
 
     Args:
         world: gives the present world; a reset puts another in its place.
         route: finds the call for a method and the path's segments after the version.
-        registry: where the counters live.
+        surface: answers, or misbehaves as planned.
     """
 
-    def __init__(
-        self, world: Callable[[], World], route: Router, registry: CollectorRegistry
-    ) -> None:
+    def __init__(self, world: Callable[[], World], route: Router, surface: Surface) -> None:
         self._world = world
         self._route = route
-        self._answers = Counter(
-            "sandbox_answers", "Answers given", ["call", "status"], registry=registry
-        )
-        self._faults = Counter("sandbox_faults", "Faults applied", ["answer"], registry=registry)
+        self._surface = surface
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
@@ -104,7 +89,7 @@ class GraphSurface:
         except asyncio.CancelledError:
             # The server stops. Who still waits is cut off, as by a platform that goes down.
             wire.reset()
-            await _gone(receive)
+            await gone(receive)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
         world = self._world()
@@ -113,31 +98,31 @@ class GraphSurface:
         segments = tuple(rest) or ("",)
         path = "/" + "/".join(segments)
         call = self._route(world, method, segments)
-        name = call.name if call else "unknown"
         number = world.number()
         seen = SeenRequest(
             id=f"A{number:010d}",
             method=method,
             path=path,
-            call=name,
+            call=call.name if call else "unknown",
             account=world.owner_of(segments[0]),
             arrived_at=wire.arrived_at,
         )
         world.requests.append(seen)
         parameters, token = await read_parameters(scope, receive)
         if call is not None:
-            name = seen.call = call.name_for(world, segments[0], parameters)
+            seen.call = call.name_for(world, segments[0], parameters)
 
         async def carry_out(is_repeat: bool = False) -> Answer:
             headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
             try:
-                account = authenticate(world, token, parameters)
-                if call is None:
-                    raise GraphError(100, message=f"Unsupported {method.lower()} request")
+                account = authenticate(
+                    world, token, parameters, is_upload=segments[-1] in UPLOAD_HOSTS
+                )
+                if call is None or is_elsewhere(call, version):
+                    raise unsupported(method, segments)
                 if call.concerns_account and account.id != segments[0]:
                     raise GraphError(190)
                 seen.account = account.id
-                check_host(call, version)
                 spend_a_call(world, call, account, headers)
                 request = GraphRequest(
                     world=world,
@@ -145,7 +130,7 @@ class GraphSurface:
                     parameters=parameters,
                     account=account,
                     seen=seen,
-                    base_url=_base_url(scope),
+                    base_url=base_url_of(scope),
                     version=version,
                     is_repeat=is_repeat,
                 )
@@ -153,93 +138,19 @@ class GraphSurface:
             except GraphError as error:
                 return Answer(error.status, error.body(seen.id), headers)
 
-        fault = world.faults.take(method, path, name, seen.account)
-        if fault is None:
-            answer = await carry_out()
-            if world.switches.answer_ms:
-                await asyncio.sleep(world.switches.answer_ms / 1000)
-            await self._send(answer, seen, send)
-        else:
-            world.faults.record(fault, seen.id, path)
-            self._faults.labels(fault.answer).inc()
-            seen.fault = fault.id
-            await self._misbehave(fault, carry_out, wire, seen, receive, send)
-
-    async def _misbehave(
-        self,
-        fault: Fault,
-        carry_out: Callable[[bool], Awaitable[Answer]],
-        wire: Wire,
-        seen: SeenRequest,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        await asyncio.sleep(fault.delay_before_s)
-        answer = Answer(200, b"", [JSON])
-        for turn in range(fault.carry_out):
-            repeated = await carry_out(turn > 0)
-            answer = answer if turn else repeated
-        await asyncio.sleep(fault.delay_after_s)
-        match fault.answer:
-            case "normal":
-                await self._send(answer, seen, send)
-            case "close":
-                wire.close()
-                await _gone(receive)
-            case "reset":
-                wire.reset()
-                await _gone(receive)
-            case "stall":
-                await _gone(receive)
-            case "error":
-                error = GraphError(
-                    fault.code, fault.subcode, message=fault.message, status=fault.status
-                )
-                answer = Answer(error.status, error.body(seen.id), [JSON])
-                await self._send(answer, seen, send)
-            case "html":
-                status = fault.status or 502
-                page = f"<html><head><title>{status}</title></head><body>Bad Gateway</body></html>"
-                await self._send(Answer(status, page.encode(), [HTML]), seen, send)
-            case "wrong_json":
-                await self._send(Answer(fault.status or 200, b'{"ok":1}', [JSON]), seen, send)
-            case "truncated":
-                await _send_head(answer, send)
-                half = answer.body[: len(answer.body) // 2]
-                await send({"type": "http.response.body", "body": half, "more_body": True})
-                wire.close()
-                await _gone(receive)
-
-    async def _send(self, answer: Answer, seen: SeenRequest, send: Send) -> None:
-        seen.status = answer.status
-        self._answers.labels(seen.call, answer.status).inc()
-        await _send_head(answer, send)
-        await send({"type": "http.response.body", "body": answer.body})
+        await self._surface.respond(
+            world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
+        )
 
 
-async def _send_head(answer: Answer, send: Send) -> None:
-    length = (b"content-length", str(len(answer.body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [*answer.headers, length],
-        }
-    )
+def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
+    error = GraphError(fault.code, fault.subcode, message=fault.message, status=fault.status)
+    return Answer(error.status, error.body(seen.id), [JSON])
 
 
-async def _gone(receive: Receive) -> None:
-    """Return when the connection has ended; only then may an application leave unanswered."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _base_url(scope: Scope) -> str:
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return f"{scope['scheme']}://{host.decode('latin-1')}"
-
-
-def authenticate(world: World, token: str | None, parameters: Parameters) -> Account:
+def authenticate(
+    world: World, token: str | None, parameters: Parameters, *, is_upload: bool = False
+) -> Account:
     """Whose token this is.
 
     Raises:
@@ -253,7 +164,7 @@ def authenticate(world: World, token: str | None, parameters: Parameters) -> Acc
     if account.token_expires_at is not None and world.clock.now() >= account.token_expires_at:
         raise GraphError(190, 463)
     secret = world.switches.app_secret
-    if secret is not None:
+    if secret is not None and not is_upload:  # upload hosts know the token alone
         proof = hmac.new(secret.encode(), account.token.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(proof, parameters.get("appsecret_proof", "")):
             raise GraphError(
@@ -262,10 +173,20 @@ def authenticate(world: World, token: str | None, parameters: Parameters) -> Acc
     return account
 
 
-def check_host(call: Call, version: str) -> None:
-    """Refuse a call of Threads on Meta's other hosts and theirs on its own, as both do."""
-    if (call.product == "threads") != (version == THREADS_VERSION):
-        raise GraphError(100, message="Unsupported request for this host")
+def unsupported(method: str, segments: tuple[str, ...]) -> GraphError:
+    """What a path gives that means nothing: of a bare id, that it does not exist."""
+    subcode = 33 if len(segments) == 1 and segments[0] else None
+    return GraphError(
+        100,
+        subcode,
+        message=f"Unsupported {method.lower()} request. Object with ID '{segments[0]}' does not "
+        "exist, cannot be loaded due to missing permissions, or does not support this operation",
+    )
+
+
+def is_elsewhere(call: Call, version: str) -> bool:
+    """Whether a call is of Threads on Meta's other hosts, or theirs on its own."""
+    return (call.product == "threads") != (version == THREADS_VERSION)
 
 
 def spend_a_call(

@@ -91,6 +91,7 @@ ROWS: Final[dict[tuple[int, int | None], Row]] = {
     (1363041, None): Row("The upload session is not valid or has expired"),
     (1363042, None): Row("No permission to upload a video here", 403),
     (1363045, None): Row("The uploaded bytes and the announced size differ"),
+    (1363047, None): Row("The video is still being processed", 500, True),
     (1390008, None): Row("The caption of the video is too long"),
     (1609005, None): Row("The link could not be scraped"),
     (80000, None): Row("There have been too many calls from this ad account", 400, True),

@@ -1,18 +1,14 @@
 """Which of Meta's products a request means: the same hosts serve them side by side."""
 
-from typing import Final
-
 from starlette.types import Scope
 
 from engine.sandbox.batch import Batch
 from engine.sandbox.facebook import Facebook
-from engine.sandbox.graph import Call
+from engine.sandbox.graph import UPLOAD_HOSTS, Call
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.state import World
 from engine.sandbox.threads import Threads
-
-UPLOAD_HOSTS: Final = ("ig-api-upload", "video-upload")
 
 
 class MetaRouter:

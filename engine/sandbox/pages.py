@@ -24,7 +24,9 @@ HEADERS = {"content-security-policy": POLICY}
 
 def post_page(request: Request, world: World) -> HTMLResponse:
     """The page of one post by its shortcode, or 404."""
-    post = world.by_shortcode.get(request.path_params["shortcode"])
+    code = request.path_params.get("shortcode")
+    watched = request.query_params.get("v") or request.path_params.get("id", "")
+    post = world.by_shortcode.get(code) if code else world.posts.get(watched)
     if post is None or post.is_deleted:
         return HTMLResponse(MISSING, 404, HEADERS)
     return HTMLResponse(_filled(post), headers=HEADERS)

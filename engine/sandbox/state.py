@@ -7,12 +7,15 @@ import re
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from engine.sandbox.clock import SandboxClock
 from engine.sandbox.faults import FaultPlan
 from engine.sandbox.media_rules import MediaFault
 from engine.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from engine.sandbox.youtube_state import YouTubeWorld
 
 DAY_S: Final = 86_400.0
 LOOP_BYTES: Final = 1024 * 1024  # more are hashed in a thread: a millisecond or so each
@@ -87,6 +90,10 @@ class Received:
     def is_whole(self) -> bool:
         """Whether every announced byte is there."""
         return self.offset > 0 and self.offset == self.file_size
+
+    def restart(self) -> None:
+        """Forget what came."""
+        self.file_size, self.offset, self.digest = None, 0, hashlib.sha256()
 
     async def take(self, part: bytes) -> None:
         """Count and hash some more."""
@@ -204,6 +211,8 @@ class PublicPost:
     @property
     def path(self) -> str:
         """Where its page is on this host."""
+        if self.platform == "youtube":
+            return f"/watch?v={self.id}"
         if self.platform == "threads":
             return f"/@{self.account.username}/post/{self.shortcode}"
         return f"/p/{self.shortcode}/"
@@ -261,6 +270,8 @@ class SeenRequest:
     arrived_at: float
     status: int | None = None  # None until answered, and for ever if it never was
     fault: int | None = None
+    query: dict[str, str] | None = None  # these two of YouTube's requests only
+    json: dict[str, Any] | None = None
 
     def listed(self) -> dict[str, Any]:
         """As JSON."""
@@ -274,8 +285,9 @@ class World:
     cannot write into the next.
     """
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, youtube: "YouTubeWorld") -> None:
         self.switches = switches
+        self.youtube = youtube
         self.clock = SandboxClock()
         self.faults = FaultPlan()
         self.accounts: dict[str, Account] = {}

@@ -28,7 +28,7 @@ class Switches:
         throttle: every call is answered with this rate limit error; 0 is none.
         container_quota: containers of one Instagram account in a rolling day.
         container_error_subcode: every new container ends in ``ERROR`` with this subcode.
-        threads_publish_quota: posts of one Threads account in a rolling day.
+        threads_quota: posts of one Threads account in a rolling day.
         threads_reply_quota: replies of one Threads account in a rolling day.
         threads_delete_quota: deletions of one Threads account in a rolling day.
         threads_error: every new Threads container ends in ``ERROR`` with this message.
@@ -40,6 +40,21 @@ class Switches:
         schedule_least_s: a Page's post may be scheduled this many seconds ahead, not less.
         schedule_most_s: and not more; the real bound is not documented.
         batch_null_every: every nth item of a batch is answered with null; 0 is never.
+        youtube_quota_model: uploads have a bucket of their own, or cost 1600 units each.
+        youtube_uploads_a_day: of the project, in its own bucket.
+        youtube_units_a_day: of the project, for everything else.
+        upload_limit_reached: the channel's own limit of a day is spent.
+        sessions_lost: no upload session is known any more.
+        session_life_s: seconds until an upload session is gone. Undocumented.
+        sessions_move: every 308 names a new address of the session, and the old one is gone.
+        uploads_lag_s: seconds until an upload stands in the channel's playlist. Undocumented.
+        access_token_life_s: seconds until an access token from ``/token`` has expired.
+        refresh_token_life_s: seconds until a refresh token has, as while an app is in "Testing";
+            None is never.
+        rotate_refresh_tokens: every refresh gives a new refresh token and ends the old one.
+        google_client_secret: when set, ``/token`` takes no other.
+        reject_duplicates: the same bytes on one channel are rejected.
+        comments_disabled: of every video.
         sparse_pages: lists put an empty page with ``next`` between full ones.
     """
 
@@ -60,7 +75,7 @@ class Switches:
     throttle: Literal[0, 4, 17, 32, 341, 613] = 0
     container_quota: int = 400
     container_error_subcode: int | None = None
-    threads_publish_quota: int = 250
+    threads_quota: int = 250
     threads_reply_quota: int = 1000
     threads_delete_quota: int = 100
     threads_error: str | None = None
@@ -70,6 +85,20 @@ class Switches:
     schedule_least_s: float = 600.0
     schedule_most_s: float = 30 * 86_400.0
     batch_null_every: int = 0
+    youtube_quota_model: Literal["buckets", "units"] = "buckets"
+    youtube_uploads_a_day: int = 100
+    youtube_units_a_day: int = 10_000
+    upload_limit_reached: bool = False
+    sessions_lost: bool = False
+    session_life_s: float = 6 * 86_400.0
+    sessions_move: bool = False
+    uploads_lag_s: float = 0.0
+    access_token_life_s: float = 3599.0
+    refresh_token_life_s: float | None = None
+    rotate_refresh_tokens: bool = False
+    google_client_secret: str | None = None
+    reject_duplicates: bool = False
+    comments_disabled: bool = False
     sparse_pages: bool = False
 
     def changed(self, wanted: dict[str, Any]) -> Self:

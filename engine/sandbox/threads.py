@@ -34,7 +34,7 @@ class Threads:
         self._maker = ThreadsContainerMaker(checker)
         self._of_account = {
             ("POST", "threads"): _call("create_container", self._create, True, _create_name),
-            ("POST", "threads_publish"): _call("publish", self._publish, True),
+            ("POST", "threads_publish"): _call("publish", self._publish, True, _publish_name),
             ("GET", "threads"): _call("list_posts", self._list_posts, True),
             ("GET", "replies"): _call("list_replies", self._list_replies),
             ("GET", "conversation"): _call("list_conversation", self._list_conversation),
@@ -110,7 +110,7 @@ class Threads:
     def _show(self, request: GraphRequest, container: Container) -> PublicPost:
         world, account = request.world, request.account
         now = world.clock.now()
-        what, most = POSTS, world.switches.threads_publish_quota
+        what, most = POSTS, world.switches.threads_quota
         if container.reply_to is not None:
             what, most = REPLIES, world.switches.threads_reply_quota
         if account.spent(what, now) >= most:
@@ -168,7 +168,7 @@ class Threads:
         switches = request.world.switches
         values: dict[str, Any] = {}
         for prefix, what, most in (
-            ("", POSTS, switches.threads_publish_quota),
+            ("", POSTS, switches.threads_quota),
             ("reply_", REPLIES, switches.threads_reply_quota),
             ("delete_", DELETIONS, switches.threads_delete_quota),
         ):
@@ -188,6 +188,11 @@ def _call(
 
 def _create_name(world: World, node: str, given: Parameters) -> str:
     return "publish" if is_true(given, "auto_publish_text") else "create_container"
+
+
+def _publish_name(world: World, node: str, given: Parameters) -> str:
+    made = world.containers.get(given.get("creation_id", ""))
+    return "create_comment" if made is not None and made.reply_to is not None else "publish"
 
 
 def _quota_spent(what: str) -> GraphError:

@@ -55,7 +55,7 @@ def _listed(post: PublicPost, base_url: str) -> dict[str, Any]:
         "title": post.title,
         "media": [medium.listed() for medium in post.media],
         "url": f"{base_url}{post.path}",
-        "details": post.details,
         "comments": post.own_comments(),
         "is_deleted": post.is_deleted,
+        **post.details,
     }

@@ -52,6 +52,8 @@ async def receive(request: GraphRequest, received: Received) -> dict[str, Any]:
         return {"success": True}
     if offset < 0 or not 0 < size <= SIZE_LIMIT:
         raise UploadRefused("HeaderInvalidError", "The headers offset and file_size are required")
+    if offset == 0:
+        received.restart()  # allowed at any time
     if received.file_size not in (None, size):
         raise UploadRefused("FileSizeInvalidError", "The file size differs from the one announced")
     if offset != received.offset:

@@ -1,8 +1,9 @@
-"""Real MP4s on demand, so that a demonstration has a video to post."""
+"""Real MP4s on demand, and what a video that came is."""
 
+import io
 import math
-import re
 import tempfile
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Final
 
 import av
 from PIL import Image, ImageDraw
-from starlette.responses import Response
 
 from engine.sandbox.pictures import colours_of
 
@@ -18,7 +18,6 @@ FPS: Final = 24
 SOUND_HZ: Final = 44_100
 SIDE_LIMIT: Final = 2000  # pixels
 SECONDS_LIMIT: Final = 1000.0
-RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 # Without these, the file would tell when and by which build it was made.
 BITEXACT: Final = {"fflags": "+bitexact", "movflags": "faststart"}
 CODEC: Final = {
@@ -29,6 +28,18 @@ CODEC: Final = {
     "threads": "1",
     "x264-params": "sliced-threads=0",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What a platform looks at."""
+
+    codec: str
+    audio_codec: str | None
+    width: int
+    height: int
+    duration_s: float
+    fps: float
 
 
 @lru_cache(maxsize=32)
@@ -90,17 +101,19 @@ def _picture(
     return picture
 
 
-def ranged(body: bytes, wanted: str | None, media_type: str) -> Response:
-    """A file, or the part of it that a ``Range`` header asks for (RFC 9110, section 14)."""
-    headers = {"accept-ranges": "bytes"}
-    found = RANGE.fullmatch(wanted or "")
-    if found is None or found[0] == "bytes=-":
-        return Response(body, 200, headers, media_type)
-    first, last = found[1], found[2]
-    start = int(first) if first else max(0, len(body) - int(last))
-    end = min(int(last), len(body) - 1) if first and last else len(body) - 1
-    if start >= len(body) or start > end:
-        headers["content-range"] = f"bytes */{len(body)}"
-        return Response(b"", 416, headers, media_type)
-    headers["content-range"] = f"bytes {start}-{end}/{len(body)}"
-    return Response(body[start : end + 1], 206, headers, media_type)
+def inspect(body: bytes) -> VideoFacts | None:
+    """What the bytes are, or None when they are no film. Blocks: call it from a thread."""
+    try:
+        with av.open(io.BytesIO(body), "r") as container:
+            video = container.streams.video[0]
+            sound = container.streams.audio[0] if container.streams.audio else None
+            return VideoFacts(
+                codec=video.codec_context.name,
+                audio_codec=None if sound is None else sound.codec_context.name,
+                width=video.codec_context.width,
+                height=video.codec_context.height,
+                duration_s=(container.duration or 0) / av.time_base,
+                fps=float(video.average_rate or 0),
+            )
+    except (av.FFmpegError, IndexError, ValueError):
+        return None

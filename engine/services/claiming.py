@@ -12,7 +12,9 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.ports import Container
 from models.accounts import AccountStatus, Platform
+from models.contents import PostFormat
 from models.publishing import PublishingStatus
 
 # Claims are short and rare (one statement, at most a few a second), so one at a time is cheap
@@ -26,6 +28,12 @@ WITH due AS (
     WHERE l.status IN ('pending', 'staged', 'in_doubt')
       AND l.act_at <= now()
       AND (l.lease_owner IS NULL OR l.lease_expires_at < now())
+      AND NOT EXISTS (
+          SELECT 1 FROM platform_accounts h
+          LEFT JOIN platform_holds p ON p.platform = h.platform
+          WHERE h.id = l.platform_account_id
+            AND (h.held_until > now() OR p.held_until > now())
+      )
       AND NOT EXISTS (
           SELECT 1 FROM publishing_logs o
           WHERE o.platform_account_id = l.platform_account_id
@@ -44,9 +52,10 @@ SET lease_owner = :owner,
 FROM due, contents c, platform_accounts a
 WHERE l.id = due.id AND c.id = l.content_id AND a.id = l.platform_account_id
 RETURNING l.id, l.content_id, l.platform_account_id AS account_id, l.status, l.due_at, l.is_late,
-    l.revision, l.container_id, l.container_expires_at, l.payload_hash, l.retry_count, l.sent_at,
-    l.lease_number, l.trace_id, c.title, c.body, c.media, c.created_by AS author_id,
-    a.platform, a.platform_user_id, a.status AS account_status, a.sealed_token
+    l.revision, l.kind, l.parts, l.container_id, l.container_expires_at, l.payload_hash,
+    l.retry_count, l.sent_at, l.lease_number, l.trace_id, c.title, c.body, c.media, c.format,
+    c.options, c.created_by AS author_id, a.platform, a.platform_user_id,
+    a.status AS account_status, a.scopes, a.sealed_token
 """)
 
 _RENEW = text("""
@@ -80,6 +89,8 @@ class Claim:
     due_at: datetime
     is_late: bool
     revision: int
+    kind: str | None
+    parts: dict[str, Any]
     container_id: str | None
     container_expires_at: datetime | None
     payload_hash: str | None
@@ -90,16 +101,32 @@ class Claim:
     title: str
     body: str
     media: list[dict[str, Any]]
+    format: PostFormat
+    options: dict[str, Any]
     author_id: int
     platform: Platform
     platform_user_id: str
     account_status: AccountStatus
+    scopes: list[str] | None
     sealed_token: bytes | None = field(repr=False)
 
     @property
     def lease(self) -> tuple[int, int]:
         """Which row, and which claim of it."""
         return self.id, self.lease_number
+
+    @property
+    def first_comment(self) -> str | None:
+        """What the account is to write under its own post, if anything."""
+        message = self.options.get("first_comment")
+        return message if isinstance(message, str) and message.strip() else None
+
+    @property
+    def container(self) -> Container | None:
+        """What was prepared, once there is something that can be published."""
+        if self.container_id is None or self.kind is None:
+            return None
+        return Container(self.container_id, self.kind)
 
     @classmethod
     def from_row(cls, row: RowMapping) -> "Claim":
@@ -109,6 +136,7 @@ class Claim:
                 **row,
                 "status": PublishingStatus(row["status"]),
                 "platform": Platform(row["platform"]),
+                "format": PostFormat(row["format"]),
                 "account_status": AccountStatus(row["account_status"]),
             }
         )

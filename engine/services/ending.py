@@ -9,19 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.errors import (
     AccountStopped,
+    CircuitOpen,
     ContainerGone,
     InputInvalid,
     NotReady,
     PlatformError,
+    QuotaSpent,
     ReconnectNeeded,
+    SeveralFound,
     Throttled,
 )
-from engine.rules.explaining import explain, explain_doubt
+from engine.rules.explaining import explain, explain_doubt, explain_quota
 from engine.rules.retry import backoff_s
 from engine.services.claiming import Claim
-from engine.services.ledger import close_attempt, move, result_key
+from engine.services.ledger import close_attempt, lock_contents, move, result_key
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
+from engine.services.settling import settle
 from models.accounts import AccountStatus
 from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
@@ -32,15 +36,19 @@ MOST_DETAIL = 300  # characters of a platform's own words that an author is show
 
 
 async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail: str = "") -> bool:
-    """End the post for good, in a way that proves nothing is visible, and tell its author."""
+    """End the post for good, in a way that proves nothing is visible, and tell its author.
+
+    What was prepared stays in the row: should a person ask again, the same container is used, which
+    a platform publishes once; otherwise ``services.clearing`` clears it away.
+    """
     message = explain(code, detail[:MOST_DETAIL])
+    await lock_contents(connection, [claimed.content_id])
     moved = await move(
         connection,
         claimed,
         PublishingStatus.FAILED,
         error_code=code,
         error_message=message,
-        drop_container=True,
     )
     if moved:
         await put_event(
@@ -56,12 +64,14 @@ async def fail(connection: AsyncConnection, claimed: Claim, *, code: str, detail
             ),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 
 async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) -> bool:
     """Stop guessing: a person has to look, and the author is asked to."""
-    title, message = explain_doubt(claimed.title, str(claimed.platform))
+    title, message = explain_doubt(claimed.title, claimed.platform, code)
+    await lock_contents(connection, [claimed.content_id])
     moved = await move(
         connection,
         claimed,
@@ -80,6 +90,7 @@ async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) 
             reference=Reference(kind="content", id=claimed.content_id),
             trace_id=claimed.trace_id,
         )
+        await settle(connection, [claimed.content_id])
     return moved
 
 
@@ -110,19 +121,24 @@ async def refuse(
 ) -> bool:
     """Decide what follows an answer (or a road) by which nothing became visible.
 
-    Throttling and a container that is still being made burn no retry. A dead token or a blocked
-    account ends the post and marks the account; the rest is tried again ``retry_max`` times.
+    Throttling, an open circuit and a container that is still being made before its time burn no
+    retry. A throttled account, or platform, is held: nothing of it is claimed meanwhile. A dead
+    token or a blocked account ends the post and marks the account; the rest is tried again
+    ``retry_max`` times.
     """
     waiting = (
         PublishingStatus.STAGED if claimed.status is PublishingStatus.SENDING else claimed.status
     )
     async with database.begin() as connection:
         if attempt_id is not None:
+            await lock_contents(connection, [claimed.content_id])
             seen = {"code": error.code, "message": str(error), **error.evidence}
             await close_attempt(connection, attempt_id, outcome, {**seen, **(evidence or {})})
         match error:
             case InputInvalid():
                 return await fail(connection, claimed, code="input_invalid", detail=str(error))
+            case SeveralFound():
+                return await fail(connection, claimed, code="several_found", detail=str(error))
             case ReconnectNeeded():
                 await _mark_account(connection, claimed, AccountStatus.RECONNECT, str(error))
                 return await fail(connection, claimed, code="account_reconnect")
@@ -130,15 +146,17 @@ async def refuse(
                 await _mark_account(connection, claimed, AccountStatus.STOPPED, str(error))
                 return await fail(connection, claimed, code="account_stopped")
             case Throttled():
-                put_off = timedelta(seconds=error.retry_after_s)
-                return await move(
-                    connection,
-                    claimed,
-                    waiting,
-                    act_at=now + put_off,
-                    error_code=error.code,
-                    error_message=str(error),
-                )
+                until = now + timedelta(seconds=error.retry_after_s)
+                await hold(connection, claimed, error, until=until)
+                if isinstance(error, QuotaSpent):
+                    await _tell_parked(connection, claimed, until=until)
+                return await _put_off(connection, claimed, waiting, error, act_at=until)
+            case CircuitOpen():
+                again_at = now + timedelta(seconds=error.retry_after_s)
+                return await _put_off(connection, claimed, waiting, error, act_at=again_at)
+            case NotReady() if now < claimed.due_at:
+                again_at = now + NOT_READY_WAIT
+                return await _put_off(connection, claimed, waiting, error, act_at=again_at)
         if claimed.retry_count >= retry_max:
             return await fail(connection, claimed, code="retries_exhausted", detail=str(error))
         gone = isinstance(error, ContainerGone)
@@ -159,3 +177,63 @@ async def refuse(
             error_code=error.code,
             error_message=str(error),
         )
+
+
+async def _put_off(
+    connection: AsyncConnection,
+    claimed: Claim,
+    waiting: PublishingStatus,
+    error: PlatformError,
+    *,
+    act_at: datetime,
+) -> bool:
+    """Wait, at no cost to the post's retries."""
+    return await move(
+        connection,
+        claimed,
+        waiting,
+        act_at=act_at,
+        error_code=error.code,
+        error_message=str(error),
+    )
+
+
+async def hold(
+    connection: AsyncConnection, claimed: Claim, error: Throttled, *, until: datetime
+) -> None:
+    """Let nothing of the account, or of the whole platform, be claimed until then."""
+    if error.scope == "app":
+        await connection.execute(
+            text("""
+                INSERT INTO platform_holds (platform, held_until, reason)
+                VALUES (:platform, :until, :reason)
+                ON CONFLICT (platform) DO UPDATE
+                SET held_until = greatest(platform_holds.held_until, excluded.held_until),
+                    reason = excluded.reason
+            """),
+            {"platform": claimed.platform, "until": until, "reason": str(error)},
+        )
+        return
+    await connection.execute(
+        text("""
+            UPDATE platform_accounts
+            SET held_until = greatest(held_until, :until), held_reason = :reason
+            WHERE id = :id
+        """),
+        {"id": claimed.account_id, "until": until, "reason": str(error)},
+    )
+
+
+async def _tell_parked(connection: AsyncConnection, claimed: Claim, *, until: datetime) -> None:
+    """Once a post: it waits for the platform's quota, and nobody has to do anything."""
+    title, message = explain_quota(claimed.title, claimed.platform, until)
+    await notify(
+        connection,
+        key=f"quota:{claimed.id}:{claimed.revision}",
+        user_id=claimed.author_id,
+        title=title,
+        message=message,
+        priority=Priority.HIGH,
+        reference=Reference(kind="content", id=claimed.content_id),
+        trace_id=claimed.trace_id,
+    )

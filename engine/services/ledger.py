@@ -6,7 +6,7 @@ said is kept in the attempt even when the lease was lost, for the reconciliation
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.services.batching import Batcher
 from engine.services.claiming import Claim
+from engine.services.settling import settle
 from models.events import PublishResult
 from models.publishing import PublishingStatus, is_allowed
 from models.words import PublishResultStatus
@@ -108,6 +109,13 @@ FROM unnest(CAST(:keys AS text[]), CAST(:urls AS text[])) AS got (key, url)
 WHERE o.key = got.key AND o.sent_at IS NULL
 """)
 
+_PLAN_COMMENTS = text("""
+INSERT INTO first_comments (publishing_log_id, message, status)
+SELECT got.id, got.message, 'pending'
+FROM unnest(CAST(:ids AS bigint[]), CAST(:messages AS text[])) AS got (id, message)
+ON CONFLICT DO NOTHING
+""")
+
 # A statement of its own: it has to see the rows that the one before has changed.
 _CLOSE_CONTENTS = text("""
 UPDATE contents c SET status = 'published', published_at = coalesce(c.published_at, now())
@@ -115,7 +123,7 @@ WHERE c.id = ANY(CAST(:content_ids AS bigint[])) AND c.status = 'approved'
   AND NOT EXISTS (
       SELECT 1 FROM content_targets t
       LEFT JOIN publishing_logs l USING (content_id, platform_account_id)
-      WHERE t.content_id = c.id AND l.status IS DISTINCT FROM 'success'
+      WHERE t.content_id = c.id AND coalesce(l.status, '') NOT IN ('success', 'deleted')
   )
 """)
 
@@ -126,6 +134,8 @@ SET status = :after,
     retry_count = :retry_count,
     container_id = CASE WHEN :drop_container THEN NULL ELSE container_id END,
     container_expires_at = CASE WHEN :drop_container THEN NULL ELSE container_expires_at END,
+    payload_hash = CASE WHEN :drop_container THEN NULL ELSE payload_hash END,
+    parts = CASE WHEN :drop_container THEN CAST('{}' AS jsonb) ELSE parts END,
     error_code = :error_code, error_message = :error_message,
     lease_owner = NULL, lease_expires_at = NULL, updated_at = now()
 WHERE id = :id AND lease_number = :lease_number AND status = :before
@@ -194,7 +204,7 @@ class Ledger:
     async def _succeed_all(self, receipts: Sequence[Receipt]) -> list[bool]:
         content_ids = [receipt.claim.content_id for receipt in receipts]
         async with self._database.begin() as connection:
-            await connection.execute(_LOCK_FOR_RESULT, {"content_ids": content_ids})
+            await lock_contents(connection, content_ids)
             now: datetime = (await connection.execute(text("SELECT now()"))).scalar_one()
             rows = await connection.execute(
                 _SUCCEED,
@@ -215,7 +225,9 @@ class Ledger:
                 },
             )
             done = set(rows.scalars())
-            await connection.execute(_CLOSE_CONTENTS, {"content_ids": content_ids})
+            await _plan_comments(connection, receipts, done)
+            await close_contents(connection, content_ids)
+            await settle(connection, content_ids)
         return [receipt.claim.id in done for receipt in receipts]
 
     async def _add_links(self, links: Sequence[tuple[Claim, str]]) -> list[None]:
@@ -229,6 +241,34 @@ class Ledger:
                 {"keys": [result_key(claimed) for claimed, _ in links], "urls": urls},
             )
         return [None] * len(links)
+
+
+async def lock_contents(connection: AsyncConnection, content_ids: Sequence[int]) -> None:
+    """Let results of one content be written one after the other, so that the last sees them all.
+
+    Comes before any write to their logs or attempts: the content first, as all who lock both.
+    """
+    await connection.execute(_LOCK_FOR_RESULT, {"content_ids": list(content_ids)})
+
+
+async def close_contents(connection: AsyncConnection, content_ids: Sequence[int]) -> None:
+    """Call those contents published whose every account shows them."""
+    await connection.execute(_CLOSE_CONTENTS, {"content_ids": list(content_ids)})
+
+
+async def _plan_comments(
+    connection: AsyncConnection, receipts: Sequence[Receipt], done: Set[int]
+) -> None:
+    """Have the first comments written that contents ask for, now that their posts are live."""
+    wanted = {
+        receipt.claim.id: receipt.claim.first_comment
+        for receipt in receipts
+        if receipt.claim.id in done and receipt.claim.first_comment
+    }
+    if wanted:
+        await connection.execute(
+            _PLAN_COMMENTS, {"ids": list(wanted), "messages": list(wanted.values())}
+        )
 
 
 def result_key(claimed: Claim) -> str:

@@ -1,63 +1,46 @@
 """Makes a post ready ahead of its time: checks it, has the platform prepare it, invisibly."""
 
 import asyncio
-import hashlib
 import json
-import unicodedata
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import InputInvalid, NotReady, PlatformError, RetryLater
+from engine.errors import (
+    InputInvalid,
+    LeaseLost,
+    MediaUnreachable,
+    NotReady,
+    PlatformError,
+    RetryLater,
+)
 from engine.ports import (
     AccountAccess,
     Clock,
+    Container,
     ContainerState,
-    Media,
+    KindTraits,
+    MediaSource,
     PlatformClient,
     Post,
 )
 from engine.services.claiming import Claim
 from engine.services.ending import fail, refuse
 from engine.services.ledger import move
+from engine.services.posts import payload_hash, post_of
+from engine.services.validating import problems_in
 from models.accounts import AccountStatus, TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 
 log = structlog.get_logger(__name__)
 
-CONTAINER_LIFE = timedelta(hours=24)
-"""Containers expire after a day (Instagram content publishing guide, read 2026-11-23)."""
-
-CONTAINER_MARGIN = timedelta(minutes=10)
+EXPIRY_MARGIN = timedelta(minutes=10)
 READY_WITHIN_S = 300.0  # the platforms' advice: look for at most five minutes
 ACCOUNT_RECHECK = timedelta(seconds=60)
-
-
-def post_of(claimed: Claim) -> Post:
-    """The content as the platform gets it.
-
-    Raises:
-        InputInvalid: ``media`` is not the list that ``models.contents`` describes.
-    """
-    media = []
-    for number, item in enumerate(claimed.media, start=1):
-        if not isinstance(item, dict) or not isinstance(item.get("url"), str):
-            raise InputInvalid(
-                f"{number}번째 미디어에 주소(url)가 없습니다.", code="media_without_url"
-            )
-        media.append(Media(item["url"], item.get("kind", "image"), item.get("alt_text")))
-    return Post(text=unicodedata.normalize("NFC", claimed.body), media=tuple(media))
-
-
-def payload_hash(post: Post) -> str:
-    """What was prepared, in 64 hexadecimal digits."""
-    canonical = json.dumps(
-        [post.text, [[m.kind, m.url, m.alt_text] for m in post.media]], ensure_ascii=False
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def open_access(claimed: Claim, vault: TokenVault) -> AccountAccess | None:
@@ -75,6 +58,38 @@ class _AlreadyLive(Exception):
     """The container of a post that we hold for unsent is published."""
 
 
+class RowParts:
+    """``engine.ports.Parts`` in the post's own row, under its lease."""
+
+    def __init__(self, database: AsyncEngine, claimed: Claim) -> None:
+        self._database = database
+        self._claimed = claimed
+
+    def get(self, name: str) -> Any:
+        """See the port."""
+        return self._claimed.parts.get(name)
+
+    async def keep(self, **parts: Any) -> None:
+        """See the port."""
+        kept = {k: v for k, v in {**self._claimed.parts, **parts}.items() if v is not None}
+        async with self._database.begin() as connection:
+            result = await connection.execute(
+                text("""
+                    UPDATE publishing_logs
+                    SET parts = CAST(:parts AS jsonb), updated_at = now()
+                    WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
+                """),
+                {
+                    "id": self._claimed.id,
+                    "lease_number": self._claimed.lease_number,
+                    "parts": json.dumps(kept, ensure_ascii=False),
+                },
+            )
+        if not result.rowcount:
+            raise LeaseLost("the post was taken over or changed while it was prepared")
+        self._claimed.parts = kept
+
+
 class Preparation:
     """Prepares claimed posts."""
 
@@ -83,6 +98,7 @@ class Preparation:
         *,
         database: AsyncEngine,
         vault: TokenVault,
+        media: MediaSource,
         clock: Clock,
         random: Random,
         retry_base_s: float,
@@ -91,6 +107,7 @@ class Preparation:
     ) -> None:
         self._database = database
         self._vault = vault
+        self._media = media
         self._clock = clock
         self._random = random
         self._retry_base_s = retry_base_s
@@ -124,7 +141,9 @@ class Preparation:
             code = "account_stopped" if stopped else "account_reconnect"
         elif code is None:
             try:
-                problems = [item.korean for item in platform.validate(post_of(claimed))]
+                post = post_of(claimed)
+                claimed.kind = claimed.kind or platform.kind_of(post)
+                problems = [item.korean for item in platform.validate(post)]
             except InputInvalid as error:
                 problems = [str(error)]
             if problems:
@@ -145,13 +164,22 @@ class Preparation:
             False when the post was ended or put off; its lease is given back then.
         """
         post = post_of(claimed)
-        digest = payload_hash(post)
+        claimed.kind = kind = platform.kind_of(post)
+        traits = platform.traits_of(kind)
+        digest = payload_hash(kind, post)
         try:
-            if not self._has_usable_container(claimed, digest):
-                container_id = await platform.create_container(access, post)
-                if not await self._store(claimed, container_id, digest):
-                    return False
-            await self._wait_until_ready(claimed, platform, access)
+            if not self._is_current(claimed, digest):
+                await self._begin_anew(claimed, platform, access, digest, traits)
+            if claimed.container_id is None:
+                await self._check_media(claimed, platform, post)
+                container_id = await platform.prepare(
+                    access, post, RowParts(self._database, claimed)
+                )
+                await self._store(claimed, container_id)
+            await self._wait_until_ready(claimed, platform, access, traits)
+        except LeaseLost:
+            log.info("not prepared: taken over or changed", log_id=claimed.id)
+            return False
         except _AlreadyLive:
             # Only a call of ours could have done that, so nothing may be sent before a look.
             async with self._database.begin() as connection:
@@ -171,50 +199,109 @@ class Preparation:
             return False
         return await self._mark_staged(claimed)
 
-    def _has_usable_container(self, claimed: Claim, digest: str) -> bool:
-        return (
-            claimed.container_id is not None
-            and claimed.payload_hash == digest
-            and claimed.container_expires_at is not None
-            and claimed.container_expires_at > self._clock.now() + CONTAINER_MARGIN
+    async def _check_media(self, claimed: Claim, platform: PlatformClient, post: Post) -> None:
+        """Find what the platform would refuse, before it is asked.
+
+        Raises:
+            InputInvalid: with every problem in one text.
+            RetryLater: a medium's host does not answer now.
+        """
+        try:
+            problems = await problems_in(
+                claimed.platform,
+                platform,
+                post,
+                media=self._media,
+                scopes=claimed.scopes,
+                first_comment=claimed.first_comment,
+            )
+        except MediaUnreachable as fault:
+            raise RetryLater(str(fault), code="media_unreachable") from fault
+        if problems:
+            raise InputInvalid(
+                " ".join(problem.korean for problem in problems),
+                code="input_invalid",
+                evidence={"problems": [problem.english for problem in problems]},
+            )
+
+    def _is_current(self, claimed: Claim, digest: str) -> bool:
+        """Whether what was prepared so far is of this very post, and will last."""
+        return claimed.payload_hash == digest and (
+            claimed.container_expires_at is None
+            or claimed.container_expires_at > self._clock.now() + EXPIRY_MARGIN
         )
 
-    async def _store(self, claimed: Claim, container_id: str, digest: str) -> bool:
-        expires_at = self._clock.now() + CONTAINER_LIFE
-        async with self._database.begin() as connection:
-            result = await connection.execute(
-                text("""
-                    UPDATE publishing_logs
-                    SET container_id = :container_id, container_expires_at = :expires_at,
-                        payload_hash = :digest, updated_at = now()
-                    WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
-                """),
-                {
-                    "id": claimed.id,
-                    "lease_number": claimed.lease_number,
-                    "container_id": container_id,
-                    "expires_at": expires_at,
-                    "digest": digest,
-                },
-            )
-        claimed.container_id, claimed.payload_hash = container_id, digest
-        claimed.container_expires_at = expires_at
-        return bool(result.rowcount)
+    async def _begin_anew(
+        self,
+        claimed: Claim,
+        platform: PlatformClient,
+        access: AccountAccess,
+        digest: str,
+        traits: KindTraits,
+    ) -> None:
+        if claimed.container is not None:
+            await self._discard(claimed.container, platform, access)
+        now = self._clock.now()
+        claimed.container_id, claimed.parts, claimed.payload_hash = None, {}, digest
+        claimed.container_expires_at = (
+            None if traits.life_s is None else now + timedelta(seconds=traits.life_s)
+        )
+        await self._write(
+            claimed,
+            """
+            UPDATE publishing_logs
+            SET kind = :kind, container_id = NULL, parts = '{}', payload_hash = :digest,
+                container_expires_at = :expires_at, updated_at = now()
+            WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
+            """,
+            kind=claimed.kind,
+            digest=digest,
+            expires_at=claimed.container_expires_at,
+        )
+
+    async def _discard(
+        self, container: Container, platform: PlatformClient, access: AccountAccess
+    ) -> None:
+        try:
+            await platform.discard(access, container)
+        except PlatformError as error:  # it stays unpublished, which harms nobody
+            log.info("not cleared away", container=container.id, error=str(error))
+
+    async def _store(self, claimed: Claim, container_id: str) -> None:
+        claimed.container_id = container_id
+        await self._write(
+            claimed,
+            """
+            UPDATE publishing_logs SET container_id = :container_id, updated_at = now()
+            WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
+            """,
+            container_id=container_id,
+        )
 
     async def _wait_until_ready(
-        self, claimed: Claim, platform: PlatformClient, access: AccountAccess
+        self,
+        claimed: Claim,
+        platform: PlatformClient,
+        access: AccountAccess,
+        traits: KindTraits,
     ) -> None:
-        container_id = claimed.container_id or ""
+        container = claimed.container
+        if container is None:
+            raise ValueError("a container was stored before it is waited for")
         give_up_at = self._clock.monotonic() + READY_WITHIN_S
         pause_s = 0.2
         while True:
-            reading = await platform.read_container(access, container_id)
+            reading = await platform.read_container(access, container)
             match reading.state:
                 case ContainerState.READY:
                     return
+                case ContainerState.IN_PROGRESS if (
+                    traits.may_publish_in_progress and self._clock.now() >= claimed.due_at
+                ):
+                    return
                 case ContainerState.FAILED | ContainerState.EXPIRED:
                     await self._drop_container(claimed)
-                    if claimed.retry_count >= self._retry_max:
+                    if reading.is_permanent or claimed.retry_count >= self._retry_max:
                         raise InputInvalid(reading.detail, code="container_failed")
                     raise RetryLater(reading.detail, code="container_failed")
                 case ContainerState.PUBLISHED:
@@ -225,28 +312,44 @@ class Preparation:
             pause_s = min(pause_s * 1.5, 5.0)
 
     async def _drop_container(self, claimed: Claim) -> None:
-        claimed.container_id = None
-        async with self._database.begin() as connection:
-            await connection.execute(
-                text("""
-                    UPDATE publishing_logs SET container_id = NULL, container_expires_at = NULL
-                    WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
-                """),
-                {"id": claimed.id, "lease_number": claimed.lease_number},
-            )
+        claimed.container_id, claimed.parts = None, {}
+        await self._write(
+            claimed,
+            """
+            UPDATE publishing_logs
+            SET container_id = NULL, container_expires_at = NULL, parts = '{}', payload_hash = NULL
+            WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
+            """,
+        )
 
     async def _mark_staged(self, claimed: Claim) -> bool:
+        try:
+            await self._write(
+                claimed,
+                """
+                UPDATE publishing_logs SET status = 'staged', updated_at = now(),
+                    error_code = NULL, error_message = NULL
+                WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
+                """,
+            )
+        except LeaseLost:
+            return False
+        claimed.status = PublishingStatus.STAGED
+        return True
+
+    async def _write(self, claimed: Claim, statement: str, **values: str | datetime | None) -> None:
+        """Change the post's row under its lease.
+
+        Raises:
+            LeaseLost: it is no longer ours, or no longer to be prepared.
+        """
         async with self._database.begin() as connection:
             result = await connection.execute(
-                text("""
-                    UPDATE publishing_logs SET status = 'staged', updated_at = now(),
-                        error_code = NULL, error_message = NULL
-                    WHERE id = :id AND lease_number = :lease_number AND status = 'pending'
-                """),
-                {"id": claimed.id, "lease_number": claimed.lease_number},
+                text(statement),
+                {"id": claimed.id, "lease_number": claimed.lease_number, **values},
             )
-        claimed.status = PublishingStatus.STAGED
-        return bool(result.rowcount)
+        if not result.rowcount:
+            raise LeaseLost("the post was taken over or changed while it was prepared")
 
     async def _put_off(self, claimed: Claim) -> None:
         async with self._database.begin() as connection:

@@ -28,13 +28,15 @@ from engine.errors import (
     PlatformError,
     ReconnectNeeded,
     RetryLater,
+    Throttled,
 )
 from engine.metrics import LATENESS, POSTS
-from engine.ports import AccountAccess, Clock, PlatformClient
+from engine.ports import AccountAccess, Clock, Container, MediaSource, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
 from engine.services.ending import refuse
 from engine.services.ledger import Ledger, Receipt, close_attempt, move
+from engine.services.posts import post_of
 from engine.services.preparing import Preparation
 from engine.services.reconciling import Reconciliation
 from models.accounts import Platform, TokenVault
@@ -83,6 +85,11 @@ class _Lane:
         self.commit = asyncio.Lock()
         self.send = asyncio.Lock()
         self.is_blocked = False
+        self.held_until = 0.0  # monotonic seconds
+
+    def open(self) -> None:
+        """Forget what was in the way."""
+        self.is_blocked, self.held_until = False, 0.0
 
 
 class Publisher:
@@ -92,6 +99,7 @@ class Publisher:
         database: PostgreSQL.
         platforms: the client of each platform that this installation can publish to.
         vault: opens the accounts' tokens.
+        media: where pictures and videos are looked at before they are sent.
         clock: the wall clock that due times are compared with.
         owner: this process's name in leases; unique per process.
         rules: waits and limits.
@@ -104,6 +112,7 @@ class Publisher:
         database: AsyncEngine,
         platforms: Mapping[Platform, PlatformClient],
         vault: TokenVault,
+        media: MediaSource,
         clock: Clock,
         owner: str,
         rules: PublishingRules,
@@ -120,6 +129,7 @@ class Publisher:
         self._preparation = Preparation(
             database=database,
             vault=vault,
+            media=media,
             clock=clock,
             random=random,
             retry_base_s=rules.retry_base_s,
@@ -133,6 +143,8 @@ class Publisher:
             ledger=self._ledger,
             wait=timedelta(seconds=rules.doubt_wait_s),
             give_up=timedelta(seconds=rules.doubt_give_up_s),
+            retry_base=timedelta(seconds=rules.retry_base_s),
+            retry_max=rules.retry_max,
         )
         self._lanes: defaultdict[int, _Lane] = defaultdict(_Lane)
         self._held: dict[asyncio.Task[None], Claim] = {}
@@ -140,6 +152,7 @@ class Publisher:
         # Links are for people's comfort; two hundred of them at once must not delay a post.
         self._link_readers = asyncio.Semaphore(LINK_READERS)
         self._warmed_at: dict[Platform, float] = {}
+        self._app_held_until: dict[Platform, float] = {}  # monotonic seconds
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -218,7 +231,9 @@ class Publisher:
         access = await self._preparation.check(claimed, platform)
         if access is None or platform is None:
             return
-        self._lanes[claimed.account_id].is_blocked = False  # its row says that it is active
+        # Its row says that it is active, and a claim passes over what is held.
+        self._lanes[claimed.account_id].open()
+        self._app_held_until.pop(claimed.platform, None)
         if claimed.status is PublishingStatus.PENDING and not await self._preparation.prepare(
             claimed, platform, access
         ):
@@ -241,17 +256,18 @@ class Publisher:
             await platform.warm_up()
 
     async def _send(self, claimed: Claim, platform: PlatformClient, access: AccountAccess) -> None:
-        if claimed.container_id is None:
+        container = claimed.container
+        if container is None:
             raise ValueError("a staged post has a container")
         lane = self._lanes[claimed.account_id]
         async with lane.commit:
-            attempt_id = await self._ledger.begin(claimed, f"publish {claimed.container_id}")
+            attempt_id = await self._ledger.begin(claimed, f"publish {container.id}")
             if attempt_id is None:
                 log.info("not sent: changed, withdrawn or taken over")
                 return
             await lane.send.acquire()
         try:
-            answer = await self._call(claimed, claimed.container_id, platform, access, lane)
+            answer = await self._call(claimed, container, platform, access, lane)
         finally:
             lane.send.release()
         if isinstance(answer, PlatformError):
@@ -262,24 +278,43 @@ class Publisher:
     async def _call(
         self,
         claimed: Claim,
-        container_id: str,
+        container: Container,
         platform: PlatformClient,
         access: AccountAccess,
         lane: _Lane,
     ) -> str | PlatformError:
         """The one call that people can see: the post's id, or what went wrong."""
+        post = post_of(claimed)
         await self._clock.sleep_until(claimed.due_at)
         if lane.is_blocked:
             return NotSent("the post before it met a blocked account", code="account_blocked")
+        if (held := self._held_back(claimed.platform, lane)) is not None:
+            return held
         if self._clock.monotonic() > self._leased_until.get(claimed.lease, 0.0) - LEASE_MARGIN_S:
             return NotSent("this worker may have lost its lease", code="lease_unsure")
         late = self._clock.now() - claimed.due_at
         LATENESS.observe(max(0.0, late.total_seconds()))
         try:
-            return await platform.publish(access, container_id)
+            return await platform.publish(access, container, post)
         except PlatformError as error:
             lane.is_blocked |= isinstance(error, ReconnectNeeded | AccountStopped)
+            if isinstance(error, Throttled):
+                until = self._clock.monotonic() + error.retry_after_s
+                if error.scope == "app":
+                    self._app_held_until[claimed.platform] = until
+                else:
+                    lane.held_until = until
             return error
+
+    def _held_back(self, platform: Platform, lane: _Lane) -> Throttled | None:
+        """What keeps a post that is already in memory from being sent while a limit is spent."""
+        until = max(lane.held_until, self._app_held_until.get(platform, 0.0))
+        left_s = until - self._clock.monotonic()
+        if left_s <= 0:
+            return None
+        return Throttled(
+            "the platform let the post before it wait", code="held_back", retry_after_s=left_s
+        )
 
     async def _end_well(
         self,
@@ -297,7 +332,7 @@ class Publisher:
             await asyncio.sleep(pause_s)
             try:
                 async with self._link_readers:
-                    url = await platform.read_permalink(access, receipt.post_id)
+                    url = await platform.read_permalink(access, receipt.post_id, claimed.kind or "")
             except PlatformError as error:
                 log.info("no link yet", error=str(error))
                 continue
@@ -357,6 +392,7 @@ class Publisher:
                         text("""
                             SELECT count(*) FROM publishing_attempts
                             WHERE publishing_log_id = :log_id AND id <> :attempt_id AND is_visible
+                              AND call LIKE 'publish %'
                               AND coalesce(outcome, 'unknown') IN ('unknown', 'accepted')
                         """),
                         {"log_id": claimed.id, "attempt_id": attempt_id},

@@ -11,21 +11,29 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import PlatformError
+from engine.errors import (
+    AccountStopped,
+    CircuitOpen,
+    PlatformError,
+    ReconnectNeeded,
+    Throttled,
+)
 from engine.ports import (
     AccountAccess,
     Clock,
     ContainerReading,
     ContainerState,
+    KindTraits,
     LivePost,
     PlatformClient,
 )
-from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s
+from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s, resend_wait
 from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
 from engine.services.claiming import Claim
 from engine.services.ending import ask_person, fail
 from engine.services.ledger import Ledger, Receipt, move, note_look
-from engine.services.preparing import CONTAINER_LIFE, open_access, post_of
+from engine.services.posts import post_of
+from engine.services.preparing import open_access
 from models.accounts import TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 
@@ -34,6 +42,15 @@ log = structlog.get_logger(__name__)
 BLOCKED_CODES: Final = frozenset({"4/2207051"})
 """Answers after which a post is never repeated: the platform blocks the action (Instagram Platform
 error codes, read 2026-11-23), though the post may be live all the same."""
+
+
+SENDS_AGAIN: Final = frozenset({Verdict.SEND_SAME, Verdict.PREPARE_ANEW})
+
+UNREADABLE_LIMIT: Final = timedelta(hours=24)
+"""A platform that is down or throttles us is asked for this long before a person is."""
+
+CONTAINER_LIFE: Final = timedelta(hours=24)
+"""One that turned out to be published without a call that we know of is younger than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,8 @@ class Reconciliation:
         ledger: Ledger,
         wait: timedelta,
         give_up: timedelta,
+        retry_base: timedelta,
+        retry_max: int,
     ) -> None:
         self._database = database
         self._vault = vault
@@ -62,6 +81,8 @@ class Reconciliation:
         self._ledger = ledger
         self._wait = wait
         self._give_up = give_up
+        self._retry_base = retry_base
+        self._retry_max = retry_max
 
     async def look(self, claimed: Claim, platform: PlatformClient | None) -> None:
         """Read once what can be read, and take the step that follows."""
@@ -82,19 +103,43 @@ class Reconciliation:
             await self._cannot_read(claimed, in_doubt_for, "no access to the account")
             return
         try:
+            claimed.kind = claimed.kind or platform.kind_of(post_of(claimed))
             container = await self._read_container(claimed, platform, access)
-            matches = await self._matches(claimed, platform, access, sent_at)
+            traits = platform.traits_of(claimed.kind)
+            is_named = container.post_id is not None
+            matches = (
+                []
+                if is_named or not traits.is_listed
+                else await self._matches(claimed, platform, access, traits, sent_at)
+            )
         except PlatformError as error:
-            await self._cannot_read(claimed, in_doubt_for, f"{error.code}: {error}")
+            await self._cannot_read(
+                claimed,
+                in_doubt_for,
+                f"{error.code}: {error}",
+                passes=not isinstance(error, ReconnectNeeded | AccountStopped),
+                wait_s=error.retry_after_s if isinstance(error, Throttled | CircuitOpen) else 0.0,
+            )
             return
         seen = Witnesses(
             container=container.state,
             matches=tuple(matches),
+            names_post=is_named,
+            is_repeatable=traits.is_idempotent,
             has_twin=await self._has_twin(claimed),
             is_blocked=attempt.code in BLOCKED_CODES,
         )
-        verdict = judge(seen, in_doubt_for=in_doubt_for, wait=self._wait, give_up=self._give_up)
-        await self._act(claimed, attempt, seen, container, verdict, in_doubt_for)
+        wait = resend_wait(
+            is_repeatable=traits.is_idempotent,
+            doubt_wait=self._wait,
+            retry_count=claimed.retry_count,
+            retry_base=self._retry_base,
+        )
+        verdict = judge(seen, in_doubt_for=in_doubt_for, wait=wait, give_up=self._give_up)
+        if verdict in SENDS_AGAIN and claimed.retry_count >= self._retry_max:
+            verdict = Verdict.GIVE_UP
+        pause_s = next_look_s(in_doubt_for, wait=wait)
+        await self._act(claimed, attempt, seen, container, verdict, pause_s)
 
     async def _act(
         self,
@@ -103,12 +148,13 @@ class Reconciliation:
         seen: Witnesses,
         container: ContainerReading,
         verdict: Verdict,
-        in_doubt_for: timedelta,
+        pause_s: float,
     ) -> None:
         now = self._clock.now()
         log.info(
             "looked",
             container=str(container.state),
+            named=container.post_id,
             verdict=str(verdict),
             matches=[post.post_id for post in seen.matches],
         )
@@ -119,6 +165,7 @@ class Reconciliation:
                 {
                     "container": str(container.state),
                     "detail": container.detail,
+                    "named": container.post_id,
                     "matches": [post.post_id for post in seen.matches],
                     "has_twin": seen.has_twin,
                     "verdict": str(verdict),
@@ -126,7 +173,6 @@ class Reconciliation:
             )
             match verdict:
                 case Verdict.LOOK_AGAIN:
-                    pause_s = next_look_s(in_doubt_for, wait=self._wait)
                     await move(
                         connection,
                         claimed,
@@ -134,31 +180,50 @@ class Reconciliation:
                         act_at=now + timedelta(seconds=pause_s),
                     )
                 case Verdict.SEND_SAME:
-                    await move(connection, claimed, PublishingStatus.STAGED, act_at=now)
+                    await move(
+                        connection,
+                        claimed,
+                        PublishingStatus.STAGED,
+                        act_at=now,
+                        retry_count=claimed.retry_count + 1,
+                    )
                 case Verdict.PREPARE_ANEW:
                     await move(
                         connection,
                         claimed,
                         PublishingStatus.PENDING,
                         act_at=now,
+                        retry_count=claimed.retry_count + 1,
                         drop_container=True,
                     )
                 case Verdict.GIVE_UP:
-                    await fail(connection, claimed, code="action_blocked")
+                    code = "action_blocked" if seen.is_blocked else "retries_exhausted"
+                    await fail(connection, claimed, code=code)
                 case Verdict.ASK_PERSON:
                     await ask_person(connection, claimed, code="outcome_undecidable")
         if verdict is Verdict.BIND:
-            post = seen.matches[0]
-            await self._ledger.succeed(Receipt(claimed, attempt.id, post.post_id, post.url))
+            named = container.post_id is not None
+            post_id = container.post_id or seen.matches[0].post_id
+            url = container.url if named else seen.matches[0].url
+            await self._ledger.succeed(Receipt(claimed, attempt.id, post_id, url))
 
-    async def _cannot_read(self, claimed: Claim, in_doubt_for: timedelta, why: str) -> None:
+    async def _cannot_read(
+        self,
+        claimed: Claim,
+        in_doubt_for: timedelta,
+        why: str,
+        *,
+        passes: bool = False,
+        wait_s: float = 0.0,
+    ) -> None:
+        """Look again later; ask a person when no later look can be expected to succeed."""
         log.warning("cannot look", why=why)
         async with self._database.begin() as connection:
             await note_look(connection, claimed, {"cannot_look": why})
-            if in_doubt_for >= self._give_up:
+            if in_doubt_for >= (UNREADABLE_LIMIT if passes else self._give_up):
                 await ask_person(connection, claimed, code="outcome_unreadable")
                 return
-            pause_s = next_look_s(in_doubt_for, wait=self._wait)
+            pause_s = max(wait_s, next_look_s(in_doubt_for, wait=self._wait))
             await move(
                 connection,
                 claimed,
@@ -169,23 +234,24 @@ class Reconciliation:
     async def _read_container(
         self, claimed: Claim, platform: PlatformClient, access: AccountAccess
     ) -> ContainerReading:
-        if claimed.container_id is None:
+        if claimed.container is None:
             return ContainerReading(ContainerState.UNKNOWN)
-        return await platform.read_container(access, claimed.container_id)
+        return await platform.read_container(access, claimed.container)
 
     async def _matches(
         self,
         claimed: Claim,
         platform: PlatformClient,
         access: AccountAccess,
+        traits: KindTraits,
         sent_at: datetime,
     ) -> list[LivePost]:
-        post = post_of(claimed)
-        posts = await platform.list_posts(access, sent_at - CLOCK_MARGIN)
+        kind = claimed.kind or ""
+        posts = await platform.list_posts(access, kind, sent_at - CLOCK_MARGIN)
         return matching_posts(
             posts,
-            text=post.text,
-            kind=post.media[0].kind if post.media else "text",
+            text=post_of(claimed).text if traits.shows_text else None,
+            kind=kind,
             sent_at=sent_at,
             bound_ids=await self._bound_ids(claimed, [post.post_id for post in posts]),
         )
@@ -221,7 +287,7 @@ class Reconciliation:
                     text("""
                         SELECT id, evidence->>'post_id' AS post_id, evidence->>'code' AS code
                         FROM publishing_attempts
-                        WHERE publishing_log_id = :id AND is_visible
+                        WHERE publishing_log_id = :id AND is_visible AND call LIKE 'publish %'
                         ORDER BY number DESC
                     """),
                     {"id": claimed.id},

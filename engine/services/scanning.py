@@ -19,10 +19,11 @@ LATE_AFTER: Final = timedelta(seconds=5)
 """A post that is first seen this long after its time is marked late."""
 
 # What was prepared or planned from an older revision, for a content that is no longer approved, or
-# for an account that was taken off it. The lease number fences whoever holds it.
+# for an account that was taken off it. The lease number fences whoever holds it. The container
+# stays: a post that is only moved to another time is published from it.
 _WITHDRAW = text("""
 UPDATE publishing_logs l
-SET status = 'cancelled', container_id = NULL, container_expires_at = NULL,
+SET status = 'cancelled',
     lease_number = l.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
     updated_at = now()
 FROM contents c
@@ -36,7 +37,9 @@ RETURNING l.id
 
 _TAKE_DUE = text("""
 SELECT id FROM contents
-WHERE status = 'approved' AND armed_revision IS DISTINCT FROM revision AND scheduled_at <= :until
+WHERE status = 'approved' AND armed_revision IS DISTINCT FROM revision
+  AND scheduled_at <= :until_video
+  AND (scheduled_at <= :until OR media @> '[{"kind": "video"}]')
 ORDER BY scheduled_at, id
 FOR NO KEY UPDATE
 """)
@@ -54,7 +57,7 @@ ORDER BY c.scheduled_at, c.id
 ON CONFLICT (content_id, platform_account_id) DO UPDATE
 SET status = 'pending', due_at = excluded.due_at, act_at = excluded.act_at,
     is_late = excluded.is_late, revision = excluded.revision, retry_count = 0,
-    container_id = NULL, container_expires_at = NULL, error_code = NULL, error_message = NULL,
+    error_code = NULL, error_message = NULL,
     lease_number = publishing_logs.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
     updated_at = now()
 WHERE publishing_logs.status = 'cancelled'
@@ -75,8 +78,6 @@ ON CONFLICT (content_id, platform_account_id) DO UPDATE
 SET status = CASE WHEN publishing_logs.status = 'staged'
                    AND publishing_logs.revision = excluded.revision
                   THEN 'staged' ELSE 'pending' END,
-    container_id = CASE WHEN publishing_logs.revision = excluded.revision
-                        THEN publishing_logs.container_id END,
     due_at = :now, act_at = :now, revision = excluded.revision, retry_count = 0,
     error_code = NULL, error_message = NULL,
     lease_number = publishing_logs.lease_number + 1, lease_owner = NULL, lease_expires_at = NULL,
@@ -99,6 +100,7 @@ async def scan(
     *,
     now: datetime,
     look_ahead_s: float,
+    look_ahead_video_s: float | None = None,
     message_key: str | None = None,
 ) -> Scan:
     """Arm every approved content that is due within the look-ahead, and follow what changed.
@@ -109,9 +111,11 @@ async def scan(
         database: PostgreSQL.
         now: aware; what due times are compared with.
         look_ahead_s: how far to look; containers are made this early.
+        look_ahead_video_s: the same for contents with a video; never less than the other.
         message_key: consumed in the same transaction when the scan was asked for by a message.
     """
     until = now + timedelta(seconds=look_ahead_s)
+    until_video = max(until, now + timedelta(seconds=look_ahead_video_s or 0))
     armed = 0
     # Two transactions, because a sender locks the content first and its log second: one that held
     # logs here and then waited for a content would deadlock with it.
@@ -119,7 +123,11 @@ async def scan(
         withdrawn = len((await connection.execute(_WITHDRAW)).all())
     async with database.begin() as connection:
         await consume(connection, message_key)  # scanning once more would do no harm
-        due = list((await connection.execute(_TAKE_DUE, {"until": until})).scalars())
+        due = list(
+            (
+                await connection.execute(_TAKE_DUE, {"until": until, "until_video": until_video})
+            ).scalars()
+        )
         if due:
             times = {"now": now, "late": now - LATE_AFTER}
             rows = await connection.execute(_ARM, {**times, "content_ids": due})

@@ -11,9 +11,10 @@ import resource
 import time
 from pathlib import Path
 
-from engine.platforms.instagram import InstagramClient
 from engine.ports import AccountAccess, Media, Post
 from models.accounts import AccessToken
+from tests.fakes.parts import prepared
+from tests.instagram import instagram_client
 from tests.running_sandbox import RunningSandbox
 
 ACCOUNTS = 20
@@ -25,14 +26,14 @@ TICKS_PER_S = 100
 async def burst(sandbox: RunningSandbox, *, one_at_a_time: bool) -> list[float]:
     """Lateness of every publish in milliseconds, sorted."""
     sandbox.reset(fetch_media=False, container_ready_s=0)
-    client = InstagramClient(sandbox.graph_url)
+    client = instagram_client(sandbox.graph_url)
     accounts = [
         AccountAccess(str(number), AccessToken(sandbox.token(str(number))))
         for number in range(1, ACCOUNTS + 1)
     ]
     post = Post("동시에", (Media(sandbox.picture()),))
     containers = [
-        (access, await client.create_container(access, post))
+        (access, await prepared(client, access, post))
         for access in accounts
         for _ in range(POSTS_EACH)
     ]
@@ -45,7 +46,7 @@ async def burst(sandbox: RunningSandbox, *, one_at_a_time: bool) -> list[float]:
         async def in_turn(access: AccountAccess) -> None:
             for owner, container in containers:
                 if owner is access:
-                    await client.publish(access, container)
+                    await client.publish(access, container, post)
 
         await asyncio.gather(*(in_turn(access) for access in accounts))
     else:

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from engine.errors import NotSent, OutcomeUnknown, Refused
-from engine.platforms.instagram import InstagramClient
 from engine.ports import AccountAccess, Media, Post
 from models.accounts import AccessToken
+from tests.fakes.parts import prepared
+from tests.instagram import instagram_client
 from tests.running_sandbox import RunningSandbox
 
 pytestmark = pytest.mark.chaos
@@ -42,19 +43,20 @@ def misfortune(dice: random.Random) -> dict:
 async def test_what_a_publish_reports_is_true_of_what_everybody_sees(sandbox, seed):
     dice = random.Random(seed)
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = InstagramClient(sandbox.graph_url, publish_timeout_s=0.5)
+    client = instagram_client(sandbox.graph_url, publish_timeout_s=0.5)
     post = Post("안녕", (Media(sandbox.picture()),))
     access = {}
     for number in range(PUBLISHES):
         account = f"{seed}{number:04d}"
         access[account] = AccountAccess(account, AccessToken(RunningSandbox.token(account)))
-    containers = {name: await client.create_container(access[name], post) for name in access}
+    containers = {name: await prepared(client, access[name], post) for name in access}
     for name in access:
         sandbox.fault(call="publish", account=name, **misfortune(dice))
     await client.warm_up()
     names = list(access)
     reports = await asyncio.gather(
-        *(client.publish(access[name], containers[name]) for name in names), return_exceptions=True
+        *(client.publish(access[name], containers[name], post) for name in names),
+        return_exceptions=True,
     )
     await client.close()
     live = Counter(seen["account"] for seen in sandbox.posts())

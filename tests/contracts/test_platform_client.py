@@ -1,7 +1,7 @@
-"""What every PlatformClient promises: the fake, and the adapter on a real sandbox over HTTP."""
+"""What every PlatformClient promises, for every kind: the fake, and each adapter over HTTP."""
 
+import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -15,182 +15,147 @@ from engine.errors import (
     ReconnectNeeded,
     RetryLater,
 )
-from engine.platforms.instagram import InstagramClient
-from engine.ports import AccountAccess, ContainerState, Media, PlatformClient, Post
+from engine.ports import AccountAccess, Container, ContainerState
 from models.accounts import AccessToken
+from tests.contracts.levers import ACCOUNT, KINDS, OTHER, FakePlatform, Levers
+from tests.fakes.parts import MemoryParts, prepared
 from tests.fakes.platform_client import FakePlatformClient
 from tests.running_sandbox import RunningSandbox
 
-ACCOUNT = "17841400000000001"
-OTHER = "17841400000000002"
 
-
-@dataclass
-class FakePlatform:
-    """The fake, and the levers of its platform."""
-
-    client: FakePlatformClient
-
-    def access(self, account: str = ACCOUNT) -> AccountAccess:
-        self.client.tokens[account] = f"token-{account}"
-        return AccountAccess(account, AccessToken(f"token-{account}"))
-
-    def post(self, text: str = "안녕하세요") -> Post:
-        return Post(text, (Media("https://example.test/a.jpg"),))
-
-    def live_count(self) -> int:
-        return len(self.client.posts.get(ACCOUNT, []))
-
-    def hold_containers(self) -> None:
-        self.client.starts_ready = False
-
-    def expire(self, container_id: str) -> None:
-        self.client.age(container_id)
-
-    def lose_answer(self, method: str) -> None:
-        lost = OutcomeUnknown if method == "publish" else RetryLater
-        self.client.failures_after[method] = [lost("cut", code="connection-lost")]
-
-    def lose_request(self, method: str) -> None:
-        lost = OutcomeUnknown if method == "publish" else RetryLater
-        self.client.failures[method] = [lost("cut", code="connection-lost")]
-
-
-@dataclass
-class SandboxPlatform:
-    """The adapter, and the levers of the sandbox."""
-
-    client: PlatformClient
-    sandbox: RunningSandbox
-
-    def access(self, account: str = ACCOUNT) -> AccountAccess:
-        return AccountAccess(account, AccessToken(self.sandbox.token(account)))
-
-    def post(self, text: str = "안녕하세요") -> Post:
-        return Post(text, (Media(self.sandbox.picture()),))
-
-    def live_count(self) -> int:
-        return len(self.sandbox.posts(ACCOUNT))
-
-    def hold_containers(self) -> None:
-        self.sandbox.switch(container_ready_s=3600)
-
-    def expire(self, container_id: str) -> None:
-        self.sandbox.advance(86_400)
-
-    def lose_answer(self, method: str) -> None:
-        self._cut(method, 1)
-
-    def lose_request(self, method: str) -> None:
-        self._cut(method, 0)
-
-    def _cut(self, method: str, carry_out: int) -> None:
-        # Twice for reads, which replace a dead connection once.
-        times = 1 if method in ("publish", "create_container") else 2
-        call = {"read_permalink": "read_post"}.get(method, method)
-        self.sandbox.fault("close", carry_out=carry_out, call=call, times=times)
-
-
-@pytest.fixture(params=["fake", "instagram"])
-async def platform(
-    request: pytest.FixtureRequest,
-) -> AsyncIterator[FakePlatform | SandboxPlatform]:
+@pytest.fixture(params=["fake", *KINDS])
+async def platform(request: pytest.FixtureRequest) -> AsyncIterator[Levers]:
     if request.param == "fake":
         yield FakePlatform(FakePlatformClient())
         return
     sandbox: RunningSandbox = request.getfixturevalue("sandbox")
     sandbox.switch(container_ready_s=0, fetch_media=False)
-    client = InstagramClient(sandbox.graph_url, publish_timeout_s=5)
-    yield SandboxPlatform(client, sandbox)
-    await client.close()
+    open_platform, kind = KINDS[request.param]
+    async with open_platform(sandbox, **kind) as opened:
+        yield opened
+
+
+def minutes_ago(minutes: float = 2) -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=minutes)
+
+
+async def published(platform: Levers, text: str = "안녕하세요") -> str:
+    """The id of a live post."""
+    access, post = platform.access(), platform.post(text)
+    return await platform.client.publish(
+        access, await prepared(platform.client, access, post), post
+    )
+
+
+async def test_kind_of_a_post_has_traits_and_scopes(platform):
+    kind = platform.client.kind_of(platform.post())
+    assert kind == platform.kind
+    assert platform.client.traits_of(kind) == platform.client.traits_of(platform.kind)
+    assert all(isinstance(scope, str) for scope in platform.client.scopes_of(kind))
 
 
 async def test_published_container_is_live_once(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     assert platform.live_count() == 0
-    post_id = await platform.client.publish(access, container)
+    post_id = await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 1
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.PUBLISHED
-    (live,) = await platform.client.list_posts(access, datetime.now(UTC) - timedelta(minutes=2))
-    assert (live.post_id, live.text, live.kind) == (post_id, "안녕하세요", "image")
+    (live,) = await platform.client.list_posts(access, platform.kind, minutes_ago())
+    text = "안녕하세요" if platform.client.traits_of(platform.kind).shows_text else ""
+    assert (live.post_id, live.text, live.kind) == (post_id, text, platform.kind)
     assert live.posted_at.tzinfo is not None
 
 
 async def test_permalink_of_a_live_post_is_given(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
-    post_id = await platform.client.publish(access, container)
-    assert (await platform.client.read_permalink(access, post_id)).startswith("http")
+    container = await prepared(platform.client, access, platform.post())
+    post_id = await platform.client.publish(access, container, platform.post())
+    assert (await platform.client.read_permalink(access, post_id, platform.kind)).startswith("http")
 
 
 async def test_permalink_of_an_unknown_post_is_none(platform):
-    assert await platform.client.read_permalink(platform.access(), "999") is None
+    assert await platform.client.read_permalink(platform.access(), "999", platform.kind) is None
 
 
 async def test_container_in_progress_is_not_ready_to_publish(platform):
-    platform.hold_containers()
+    if not platform.takes_time:
+        pytest.skip("the platform has it ready at once, or lets it be published in progress")
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
+    platform.hold(container)
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.IN_PROGRESS
     with pytest.raises(NotReady):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 0
 
 
 async def test_expired_container_is_gone(platform):
+    if not platform.expires:
+        pytest.skip("what is prepared there stays")
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     platform.expire(container)
     reading = await platform.client.read_container(access, container)
     assert reading.state is ContainerState.EXPIRED
     with pytest.raises(ContainerGone):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == 0
 
 
 async def test_second_publish_of_one_container_adds_nothing(platform):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
-    await platform.client.publish(access, container)
-    with pytest.raises(ContainerGone):
-        await platform.client.publish(access, container)
+    container = await prepared(platform.client, access, platform.post())
+    post_id = await platform.client.publish(access, container, platform.post())
+    if platform.client.traits_of(platform.kind).is_idempotent:
+        assert await platform.client.publish(access, container, platform.post()) == post_id
+    else:
+        with contextlib.suppress(ContainerGone):
+            assert await platform.client.publish(access, container, platform.post()) == post_id
     assert platform.live_count() == 1
 
 
 async def test_unknown_container_reads_as_unknown_and_cannot_be_published(platform):
     access = platform.access()
-    reading = await platform.client.read_container(access, "404")
+    missing = Container("404", platform.kind)
+    reading = await platform.client.read_container(access, missing)
     assert reading.state is ContainerState.UNKNOWN
-    with pytest.raises(ContainerGone):
-        await platform.client.publish(access, "404")
+    with pytest.raises((ContainerGone, OutcomeUnknown)):
+        await platform.client.publish(access, missing, platform.post())
 
 
 async def test_container_of_another_account_stays_out_of_reach(platform):
-    container = await platform.client.create_container(platform.access(OTHER), platform.post())
+    container = await prepared(platform.client, platform.access(OTHER), platform.post())
     reading = await platform.client.read_container(platform.access(), container)
     assert reading.state is ContainerState.UNKNOWN
-    with pytest.raises(ContainerGone):
-        await platform.client.publish(platform.access(), container)
+    with pytest.raises((ContainerGone, OutcomeUnknown)):
+        await platform.client.publish(platform.access(), container, platform.post())
+    assert platform.live_count() == 0
 
 
 async def test_wrong_token_asks_for_a_reconnect(platform):
     platform.access()
     wrong = AccountAccess(ACCOUNT, AccessToken("wrong"))
     with pytest.raises(ReconnectNeeded) as caught:
-        await platform.client.create_container(wrong, platform.post())
-    assert caught.value.code.startswith("190")
+        await prepared(platform.client, wrong, platform.post())
+    assert caught.value.code.startswith(platform.token_code)
     with pytest.raises(ReconnectNeeded):
-        await platform.client.publish(wrong, "1")
+        await platform.client.publish(wrong, Container("1", platform.kind), platform.post())
 
 
-async def test_post_that_breaks_a_rule_is_refused_and_found_beforehand(platform):
-    post = platform.post("가" * 2201)
-    assert [problem.field for problem in platform.client.validate(post)] == ["text"]
+async def test_post_that_breaks_a_rule_is_found_beforehand(platform):
+    problems = platform.client.validate(platform.post(platform.too_long))
+    shows_text = platform.client.traits_of(platform.kind).shows_text
+    assert [problem.field for problem in problems] == ["text"] * shows_text
+
+
+async def test_post_that_breaks_a_rule_is_refused(platform):
+    if not platform.client.traits_of(platform.kind).shows_text or platform.sends_text_last:
+        pytest.skip("its text goes nowhere, or goes with the call that publishes")
     with pytest.raises(InputInvalid):
-        await platform.client.create_container(platform.access(), post)
+        await prepared(platform.client, platform.access(), platform.post(platform.too_long))
 
 
 async def test_good_post_has_no_problems(platform):
@@ -200,25 +165,25 @@ async def test_good_post_has_no_problems(platform):
 @pytest.mark.parametrize("was_carried_out", [True, False])
 async def test_publish_whose_answer_is_lost_has_an_unknown_outcome(platform, was_carried_out):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     if was_carried_out:
         platform.lose_answer("publish")
     else:
         platform.lose_request("publish")
     with pytest.raises(OutcomeUnknown):
-        await platform.client.publish(access, container)
+        await platform.client.publish(access, container, platform.post())
     assert platform.live_count() == int(was_carried_out)
 
 
-@pytest.mark.parametrize("method", ["create_container", "read_container", "list_posts"])
+@pytest.mark.parametrize("method", ["prepare", "read_container", "list_posts"])
 async def test_lost_answer_of_an_invisible_call_may_be_retried(platform, method):
     access = platform.access()
-    container = await platform.client.create_container(access, platform.post())
+    container = await prepared(platform.client, access, platform.post())
     platform.lose_answer(method)
     calls = {
-        "create_container": lambda: platform.client.create_container(access, platform.post()),
+        "prepare": lambda: prepared(platform.client, access, platform.post()),
         "read_container": lambda: platform.client.read_container(access, container),
-        "list_posts": lambda: platform.client.list_posts(access, datetime.now(UTC)),
+        "list_posts": lambda: platform.client.list_posts(access, platform.kind, datetime.now(UTC)),
     }
     with pytest.raises(RetryLater):
         await calls[method]()
@@ -226,25 +191,106 @@ async def test_lost_answer_of_an_invisible_call_may_be_retried(platform, method)
 
 
 async def test_list_holds_what_went_live_since_newest_first(platform):
+    ids = [await published(platform, text) for text in ("첫째", "둘째")]
     access = platform.access()
-    for text in ("첫째", "둘째"):
-        container = await platform.client.create_container(access, platform.post(text))
-        await platform.client.publish(access, container)
-    now = datetime.now(UTC)
-    recent = await platform.client.list_posts(access, now - timedelta(minutes=2))
-    assert {post.text for post in recent} == {"첫째", "둘째"}
+    recent = await platform.client.list_posts(access, platform.kind, minutes_ago())
+    assert {post.post_id for post in recent} == set(ids)
+    if platform.client.traits_of(platform.kind).shows_text:
+        assert {post.text for post in recent} == {"첫째", "둘째"}
     assert [post.posted_at for post in recent] == sorted(
         (post.posted_at for post in recent), reverse=True
     )
-    assert list(await platform.client.list_posts(access, now + timedelta(minutes=2))) == []
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    assert list(await platform.client.list_posts(access, platform.kind, later)) == []
 
 
 async def test_list_of_one_account_holds_nothing_of_another(platform):
     access = platform.access(OTHER)
-    container = await platform.client.create_container(access, platform.post())
-    await platform.client.publish(access, container)
-    since = datetime.now(UTC) - timedelta(minutes=2)
-    assert list(await platform.client.list_posts(platform.access(), since)) == []
+    container = await prepared(platform.client, access, platform.post())
+    await platform.client.publish(access, container, platform.post())
+    listed = await platform.client.list_posts(platform.access(), platform.kind, minutes_ago())
+    assert list(listed) == []
+
+
+async def test_comment_on_an_own_post_is_listed_as_the_accounts_own(platform):
+    if not platform.client.traits_of(platform.kind).takes_comments:
+        pytest.skip("it takes no comments")
+    access, post_id = platform.access(), await published(platform)
+    comment_id = await platform.client.comment(access, post_id, "첫 댓글 #소식")
+    (comment,) = await platform.client.list_comments(access, post_id, minutes_ago())
+    assert (comment.comment_id, comment.text) == (comment_id, "첫 댓글 #소식")
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    assert list(await platform.client.list_comments(access, post_id, later)) == []
+
+
+@pytest.mark.parametrize("was_carried_out", [True, False])
+async def test_comment_whose_answer_is_lost_has_an_unknown_outcome(platform, was_carried_out):
+    if not platform.client.traits_of(platform.kind).takes_comments:
+        pytest.skip("it takes no comments")
+    access, post_id = platform.access(), await published(platform)
+    if was_carried_out:
+        platform.lose_answer("comment")
+    else:
+        platform.lose_request("comment")
+    with pytest.raises(OutcomeUnknown):
+        await platform.client.comment(access, post_id, "첫 댓글")
+    comments = await platform.client.list_comments(access, post_id, minutes_ago())
+    assert len(comments) == int(was_carried_out)
+
+
+async def test_deleted_post_is_gone_and_may_be_deleted_again(platform):
+    access, post_id = platform.access(), await published(platform)
+    await platform.client.delete(access, post_id, platform.kind)
+    assert platform.live_count() == 0
+    await platform.client.delete(access, post_id, platform.kind)
+
+
+async def test_discarding_never_takes_down_what_is_published(platform):
+    access = platform.access()
+    unused = await prepared(platform.client, access, platform.post())
+    used = await prepared(platform.client, access, platform.post())
+    await platform.client.publish(access, used, platform.post())
+    for container in (unused, unused, used):
+        await platform.client.discard(access, container)
+    assert platform.live_count() == 1
+
+
+async def test_quota_counts_what_was_published(platform):
+    before = await platform.client.read_quota(platform.access())
+    if before is None:
+        pytest.skip("the platform does not say what is left")
+    await published(platform)
+    after = await platform.client.read_quota(platform.access())
+    assert (after.used, after.total) == (before.used + 1, before.total)
+
+
+async def test_preparing_goes_on_from_whatever_a_crash_left(platform):
+    """Each prefix of what was kept, as a kill between two steps leaves it, leads to one post."""
+    access, post = platform.access(), platform.post()
+    parts = HistoryParts()
+    await platform.client.prepare(access, post, parts)
+    for kept in parts.states:
+        container_id = await platform.client.prepare(access, post, MemoryParts(kept))
+        container = Container(container_id, platform.kind)
+        reading = await platform.client.read_container(access, container)
+        assert reading.state is ContainerState.READY
+    assert platform.live_count() == 0
+
+
+class HistoryParts(MemoryParts):
+    """Remembers each state that was kept, from nothing on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states: list[dict] = [{}]
+
+    async def keep(self, **parts: object) -> None:
+        await super().keep(**parts)
+        self.states.append({name: _copied(value) for name, value in self.kept.items()})
+
+
+def _copied(value: object) -> object:
+    return list(value) if isinstance(value, list) else value
 
 
 async def test_warm_up_may_be_called_at_any_time_and_close_twice(platform):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.demo_posts import FORMS
 from tests.running_command import REPOSITORY, sns
 
 pytestmark = pytest.mark.e2e
@@ -22,6 +23,9 @@ def test_thirty_posts_are_published_once_on_their_second_and_seen_by_their_autho
     lines = done.stdout.splitlines()
     figures = json.loads(lines[-1])
     lateness = figures.pop("lateness_ms")
+    kinds = figures.pop("kinds")
+    assert set(kinds) == {f"{form.platform}.{form.kind}" for form in FORMS}
+    assert set(kinds.values()) == {2}
     assert figures == {
         "ok": True,
         "posts": 30,
@@ -31,8 +35,8 @@ def test_thirty_posts_are_published_once_on_their_second_and_seen_by_their_autho
         "edge": {"killed": 1, "missed": 0, "doubled": 0},
     }
     assert 0 <= lateness["p50"] <= lateness["p99"] <= lateness["max"]
-    table = [line for line in lines if "/p/" in line]
+    table = [line for line in lines if "http://" in line]
     assert len(table) == 30
-    planned = [line.split("│")[2].strip() for line in table]
+    planned = [line.split("│")[3].strip() for line in table]
     assert len(set(planned)) < 30, "some are due in the same second"
     assert demo_folders() <= before

@@ -88,7 +88,7 @@ def test_text_is_published_in_two_phases(user):
     (row,) = user.sandbox.posts()
     assert (row["id"], row["platform"], row["kind"]) == (post, "threads", "text")
     assert (row["caption"], row["media"]) == ("안녕", [])
-    assert row["details"] == {"topic_tag": "봄", "reply_control": "everyone"}
+    assert (row["topic_tag"], row["reply_control"]) == ("봄", "everyone")
     fields = "id,text,timestamp,permalink,media_type,shortcode,is_quote_post,username"
     (listed,) = user.rows(f"/{USER}/threads", fields)
     assert (listed["text"], listed["media_type"]) == ("안녕", "TEXT_POST")
@@ -240,7 +240,7 @@ def test_deleted_post_is_gone_but_not_forgotten(user):
 
 
 def test_posts_replies_and_deletions_have_their_own_quotas(user):
-    user.sandbox.switch(threads_publish_quota=2, threads_reply_quota=1, threads_delete_quota=1)
+    user.sandbox.switch(threads_quota=2, threads_reply_quota=1, threads_delete_quota=1)
     first, second = user.post(), user.post()
     user.post("답", reply_to_id=first)
     for parameters in ({}, {"reply_to_id": first}):

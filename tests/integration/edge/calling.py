@@ -17,11 +17,13 @@ from tests.integration.edge.harness import PATIENCE_S, token
 
 
 @asynccontextmanager
-async def calling(port: int, user_id: int = 7, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+async def calling(
+    port: int, user_id: int = 7, *, roles: list[str] | None = None, **headers: str
+) -> AsyncIterator[httpx.AsyncClient]:
     """A signed-in client of the API."""
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
-        headers={"Authorization": f"Bearer {token(user_id)}"} | headers,
+        headers={"Authorization": f"Bearer {token(user_id, roles=roles)}"} | headers,
         trust_env=False,
         timeout=PATIENCE_S,
     ) as client:

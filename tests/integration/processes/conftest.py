@@ -73,6 +73,7 @@ def environment(database_url: str, redis_url: str, sandbox: RunningSandbox) -> d
         "SNS_DATABASE_URL": database_url,
         "SNS_REDIS_URL": redis_url,
         "SNS_INSTAGRAM_BASE_URL": sandbox.graph_url,
+        "SNS_MEDIA_ALLOW_PRIVATE": "True",
         "SNS_TOKEN_KEYS": TOKEN_KEY,
         "SNS_JWT_SECRET": "x" * 40,
         "SNS_LEASE_S": "2",

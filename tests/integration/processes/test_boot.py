@@ -35,3 +35,10 @@ def test_a_process_that_cannot_start_says_so_in_one_line(
     assert "Traceback" not in said
     [line] = [line for line in said.splitlines() if line.startswith("cannot start: ")]
     assert sentence in line
+
+
+def test_a_worker_whose_runtime_does_not_open_takes_no_messages(start: Start) -> None:
+    process = start(*CRITICAL, SNS_INSTAGRAM_BASE_URL="http://example.com/v25.0")
+    assert process.process.wait(20) == 1
+    [line] = [line for line in process.said.splitlines() if line.startswith("cannot start: ")]
+    assert "only https may carry a token" in line

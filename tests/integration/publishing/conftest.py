@@ -11,13 +11,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from engine.cli.stack import sandbox_addresses
 from engine.clock import SystemClock
-from engine.platforms.instagram import InstagramClient
+from engine.media.source import HttpMediaSource
+from engine.platforms.registry import open_platforms
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.scanning import scan
+from engine.settings import Settings
 from models.accounts import Platform
 from models.database import open_database
-from tests.factories import VAULT, Factory
+from tests.factories import TOKEN_KEY, VAULT, Factory
 from tests.running_sandbox import RunningSandbox
 
 # A tenth to a hundredth of production's waits; what they decide is the same.
@@ -37,18 +40,34 @@ class Stage:
     def __init__(self, database: AsyncEngine, sandbox: RunningSandbox) -> None:
         self.database = database
         self.sandbox = sandbox
+        self.settings = Settings.load(
+            {
+                **sandbox_addresses(sandbox.base_url),
+                "SNS_TOKEN_KEYS": TOKEN_KEY,
+                "SNS_JWT_SECRET": "x" * 32,
+                "SNS_PUBLISH_TIMEOUT_S": "1",
+            }
+        )
+        self.media = HttpMediaSource(allow_private=True)
         self.make = Factory(database, picture=sandbox.picture())
 
     @asynccontextmanager
-    async def publisher(self, **rules: float) -> AsyncIterator[Publisher]:
-        """A running publisher; leaving lets it finish what is at its second."""
-        client = InstagramClient(self.sandbox.graph_url, publish_timeout_s=1.0)
+    async def publisher(
+        self, *, without: Platform | None = None, **rules: float
+    ) -> AsyncIterator[Publisher]:
+        """A running publisher; leaving lets it finish what is at its second.
+
+        ``without`` leaves one platform out, as an installation does that has no app there.
+        """
+        opened = open_platforms(self.settings, self.media)
+        platforms = {name: client for name, client in opened.items() if name is not without}
         publisher = Publisher(
             database=self.database,
-            platforms={Platform.INSTAGRAM: client},
+            platforms=platforms,
             vault=VAULT,
+            media=self.media,
             clock=SystemClock(),
-            owner=f"test-{id(client)}",
+            owner=f"test-{id(platforms)}",
             rules=replace(QUICK, **rules),
             random=Random(1),
         )
@@ -59,7 +78,8 @@ class Stage:
         finally:
             stopping.set()
             await running
-            await client.close()
+            for client in opened.values():
+                await client.close()
 
     async def scan(self, look_ahead_s: float = 600) -> Any:
         return await scan(self.database, now=SystemClock().now(), look_ahead_s=look_ahead_s)
@@ -106,5 +126,7 @@ class Stage:
 @pytest.fixture
 async def stage(database_url: str, sandbox: RunningSandbox) -> AsyncIterator[Stage]:
     database = open_database(database_url)
-    yield Stage(database, sandbox)
+    stage = Stage(database, sandbox)
+    yield stage
+    await stage.media.close()
     await database.dispose()

@@ -33,7 +33,7 @@ async def test_each_bad_post_fails_with_its_reason_and_the_good_one_goes_out(
         "account_reconnect": await make.content(await make.account(token="wrong"), due_in_s=0),
     }
     malformed = await make.content(await make.account(), due_in_s=0, media=[{"kind": "image"}])
-    async with stage.publisher():
+    async with stage.publisher(without=Platform.YOUTUBE):
         await stage.scan()
         await stage.until(good, "success")
         for content in [*bad.values(), malformed]:
@@ -66,7 +66,7 @@ async def test_a_fault_of_ours_is_retried_like_any_other_and_then_told(
     async def break_down(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(InstagramClient, "create_container", break_down)
+    monkeypatch.setattr(InstagramClient, "prepare", break_down)
     content = await stage.make.content(await stage.make.account(), due_in_s=0)
     async with stage.publisher(retry_base_s=0.05):
         await stage.scan()

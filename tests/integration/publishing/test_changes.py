@@ -29,9 +29,8 @@ async def test_a_withdrawn_content_is_not_sent(stage: Stage) -> None:
         await stage.until(content, "staged")
         await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
         await stage.scan()
-        log = await stage.until(content, "cancelled")
+        await stage.until(content, "cancelled")
         await past(content)
-    assert log["container_id"] is None
     assert stage.sandbox.posts(account.platform_user_id) == []
 
 
@@ -90,6 +89,7 @@ async def test_a_content_that_is_approved_again_is_sent_again(stage: Stage) -> N
     await stage.rows("UPDATE contents SET status = 'draft' WHERE id = :id", id=content.id)
     await stage.scan()
     assert (await stage.log_of(content))["status"] == "cancelled"
+    await stage.rows("UPDATE contents SET status = 'review' WHERE id = :id", id=content.id)
     await stage.rows(
         "UPDATE contents SET status = 'approved', scheduled_at = now() WHERE id = :id",
         id=content.id,
@@ -148,3 +148,38 @@ async def test_cancels_that_race_the_send_are_honoured_or_refused_never_both(sta
     for (account, _), is_honoured in zip(pairs, honoured, strict=True):
         live = len(stage.sandbox.posts(account.platform_user_id))
         assert live == (0 if is_honoured else 1)
+
+
+async def test_a_post_that_is_only_moved_is_published_from_the_container_that_it_has(
+    stage: Stage,
+) -> None:
+    content = await stage.make.content(await stage.make.account(), due_in_s=300)
+    async with stage.publisher() as publisher:
+        await stage.scan()
+        first = await stage.until(content, "staged")
+        await stage.rows(
+            "UPDATE contents SET scheduled_at = now() + interval '1 second' WHERE id = :id",
+            id=content.id,
+        )
+        await stage.scan()
+        publisher.wake()
+        log = await stage.until(content, "success")
+    assert log["container_id"] == first["container_id"]
+    assert len(stage.sandbox.requests(call="create_container")) == 1
+
+
+async def test_a_post_whose_text_changed_is_prepared_anew(stage: Stage) -> None:
+    content = await stage.make.content(await stage.make.account(), due_in_s=300)
+    async with stage.publisher() as publisher:
+        await stage.scan()
+        first = await stage.until(content, "staged")
+        await stage.rows(
+            """UPDATE contents SET body = '새 글', scheduled_at = now() + interval '1 second'
+               WHERE id = :id""",
+            id=content.id,
+        )
+        await stage.scan()
+        publisher.wake()
+        log = await stage.until(content, "success")
+    assert log["container_id"] != first["container_id"]
+    assert [post["caption"] for post in stage.sandbox.posts()] == ["새 글"]

@@ -122,6 +122,9 @@ async def test_a_refusal_that_passes_is_retried_and_nothing_is_doubled(
             while (log := await stage.log_of(content))["error_code"] is None:
                 pass
             assert log["retry_count"] == 0
+            [held] = await stage.rows("SELECT held_until > now() AS is_held FROM platform_accounts")
+            assert held["is_held"]
+            await stage.rows("UPDATE platform_accounts SET held_until = NULL")
             await stage.rows("UPDATE publishing_logs SET act_at = now()")
         log = await stage.until(content, "success")
     assert len(stage.sandbox.posts(account.platform_user_id)) == 1

@@ -75,7 +75,8 @@ async def test_a_scan_finds_what_is_new_by_an_index_among_many_that_wait(
             """)
         )
         await connection.execute(text("ANALYZE"))
-        values = {"until": datetime.now(UTC) + timedelta(minutes=10)}
+        soon = datetime.now(UTC) + timedelta(minutes=10)
+        values = {"until": soon, "until_video": soon + timedelta(minutes=50)}
         sql = getattr(scanning, statement).text
         plan = await connection.execute(text(f"EXPLAIN {sql}"), values if ":until" in sql else {})
         assert index in "\n".join(line for (line,) in plan)

@@ -21,7 +21,8 @@ def public(number: int, late_ms: float = 4.0) -> dict[str, Any]:
         "account": "17841",
         "caption": f"#{number}",
         "arrived_at": arrived.timestamp(),
-        "shortcode": f"c{number}",
+        "url": f"https://s/p/c{number}/",
+        "media": [],
     }
 
 
@@ -38,7 +39,7 @@ def event(number: int, status: str = "success") -> dict[str, Any]:
 def verdict(
     posts: list[dict[str, Any]], events: list[dict[str, Any]], killed: str | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    found = appearances(PLANNED, posts, events, sandbox_url="http://s")
+    found = appearances(PLANNED, posts, events)
     return summary(found, events, killed=killed), faults(found, events, killed=killed)
 
 
@@ -50,6 +51,7 @@ def test_all_published_once_and_seen_once_is_ok() -> None:
         "posts": 2,
         "published": 2,
         "duplicates": 0,
+        "kinds": {"instagram.image": 2},
         "lateness_ms": {"p50": 2.0, "p99": 8.0, "max": 8.0},
         "events": {"publish_result": 2},
         "edge": {"killed": 0, "missed": 0, "doubled": 0},
@@ -109,5 +111,5 @@ def test_other_contents_of_the_author_do_not_count() -> None:
 
 
 def test_a_post_whose_event_was_not_seen_links_to_the_platform() -> None:
-    found = appearances(PLANNED, [public(1), public(2)], [event(1)], sandbox_url="http://s")
-    assert [one.link for one in found] == ["https://p/1", "http://s/p/c2/"]
+    found = appearances(PLANNED, [public(1), public(2)], [event(1)])
+    assert [one.link for one in found] == ["https://p/1", "https://s/p/c2/"]

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
-from edge import asyncapi, events_page, openapi
+from edge import asyncapi, contents, events_page, openapi
 from edge.app import Edge, create_app
 from edge.chat import operations as chat_operations
 from edge.close_codes import REASONS, CloseCode
@@ -51,7 +51,8 @@ FROM_CLIENT: list[dict[str, Any]] = [
 
 @pytest.fixture
 def api() -> dict[str, Any]:
-    return openapi.document([*OPERATIONS, *chat_operations(is_enabled=True)], PAGES)
+    operations = [*OPERATIONS, *contents.OPERATIONS, *chat_operations(is_enabled=True)]
+    return openapi.document(operations, PAGES)
 
 
 def name_of(fields: dict[str, Any]) -> str:

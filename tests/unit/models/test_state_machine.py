@@ -14,9 +14,11 @@ def test_the_drawing_shows_the_steps_of_the_code_and_no_other() -> None:
     assert drawn == STEPS
 
 
-def test_nothing_leads_out_of_a_state_in_which_a_post_is_or_may_be_live() -> None:
-    for before, _ in STEPS:
-        assert before not in (PublishingStatus.SUCCESS, PublishingStatus.NEEDS_PERSON)
+def test_nothing_leads_from_a_state_in_which_a_post_is_or_may_be_live_to_sending_it_again() -> None:
+    waiting = {PublishingStatus.PENDING, PublishingStatus.STAGED, PublishingStatus.SENDING}
+    for before, after in STEPS:
+        if before in (PublishingStatus.SUCCESS, PublishingStatus.NEEDS_PERSON):
+            assert after not in waiting
 
 
 def test_no_step_leads_from_doubt_back_to_sending() -> None:

@@ -2,8 +2,10 @@ import unicodedata
 
 import pytest
 
-from engine.platforms.instagram_rules import problems_of
-from engine.ports import Media, Post
+from engine.errors import InputInvalid
+from engine.platforms.instagram_rules import kind_of, problems_of
+from engine.ports import Media, Post, UserTag
+from models.words import PostFormat
 
 PICTURE = Media("https://a.test/봄.jpg")
 
@@ -37,20 +39,72 @@ def test_all_problems_are_told_at_once():
         "text",
         "text",
         "text",
-        "media",
-        "alt_text",
+        "media[0].url",
+        "media[0].alt_text",
     ]
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_exactly_one_picture_is_wanted(count):
-    problems = problems_of(Post("", (PICTURE,) * count))
-    assert [problem.field for problem in problems] == ["media"]
-    assert problems[0].evidence == {"limit": 1, "found": count}
+FILM = Media("https://a.test/a.mp4", kind="video")
 
 
-def test_video_is_a_problem():
-    assert fields("", Media("https://a.test/a.mp4", kind="video")) == ["media"]
+@pytest.mark.parametrize(
+    ("format_", "media", "kind"),
+    [
+        ("post", [PICTURE], "image"),
+        ("post", [FILM], "reel"),
+        ("post", [PICTURE] * 2, "carousel"),
+        ("post", [PICTURE, FILM] * 5, "carousel"),
+        ("reel", [FILM], "reel"),
+        ("story", [PICTURE], "story"),
+        ("story", [FILM], "story"),
+    ],
+)
+def test_form_and_media_tell_the_kind(format_, media, kind):
+    assert kind_of(Post("", tuple(media), format=PostFormat(format_))) == kind
+
+
+@pytest.mark.parametrize(
+    ("format_", "media", "korean"),
+    [
+        ("post", [], "사진이나 동영상이 필요합니다"),
+        ("post", [PICTURE] * 11, "10개 이하로"),
+        ("reel", [PICTURE], "동영상을 한 개만"),
+        ("reel", [FILM, FILM], "동영상을 한 개만"),
+        ("story", [PICTURE, PICTURE], "한 개만 넣어"),
+    ],
+)
+def test_what_has_no_kind_says_what_to_do(format_, media, korean):
+    post = Post("", tuple(media), format=PostFormat(format_))
+    with pytest.raises(InputInvalid, match=korean) as caught:
+        kind_of(post)
+    assert caught.value.english.isascii()
+    (problem,) = problems_of(post)
+    assert problem.field == "media"
+
+
+@pytest.mark.parametrize(
+    ("options", "fields_"),
+    [
+        ({"location_id": "1", "collaborators": ["a"]}, []),
+        ({"nonsense": 1}, ["options.instagram.nonsense"]),
+        ({"share_to_feed": True}, ["options.instagram.share_to_feed"]),  # of reels only
+        ({"collaborators": "a"}, ["options.instagram.collaborators"]),
+        ({"collaborators": ["a", "b", "c", "d"]}, ["options.instagram.collaborators"]),
+    ],
+)
+def test_options_that_the_platform_would_not_understand_are_problems(options, fields_):
+    post = Post("", (PICTURE,), options=options)
+    assert [problem.field for problem in problems_of(post)] == fields_
+
+
+def test_people_are_tagged_within_the_picture():
+    tagged = Media("https://a.test/a.jpg", user_tags=(UserTag("a", 0.5, 1.2),))
+    assert fields("", tagged) == ["media[0].user_tags"]
+
+
+def test_a_link_has_no_place_on_instagram():
+    post = Post("", (PICTURE,), link="https://example.com")
+    assert [problem.field for problem in problems_of(post)] == ["options.link"]
 
 
 def test_problem_says_in_both_languages_what_to_do_and_how_far_off_it_is():

@@ -10,12 +10,13 @@ from engine.errors import (
     InputInvalid,
     NotReady,
     OutcomeUnknown,
+    QuotaSpent,
     ReconnectNeeded,
     RetryLater,
     Throttled,
 )
 from engine.platforms.connection import Answer
-from engine.platforms.meta_errors import refusal
+from engine.platforms.meta_errors import is_permanent, refusal
 
 ROWS = [
     # code, subcode, on an invisible call, on a publish
@@ -25,7 +26,7 @@ ROWS = [
     (3, None, AccountStopped, AccountStopped),
     (4, None, Throttled, Throttled),
     (4, 2207051, AccountStopped, OutcomeUnknown),
-    (9, 2207042, Throttled, Throttled),
+    (9, 2207042, QuotaSpent, QuotaSpent),
     (10, None, ReconnectNeeded, ReconnectNeeded),
     (17, None, Throttled, Throttled),
     (24, 2207006, ContainerGone, ContainerGone),
@@ -62,6 +63,17 @@ ROWS = [
     (-1, 2207073, InputInvalid, InputInvalid),
     (-2, 2207003, RetryLater, RetryLater),
     (-2, 2207020, ContainerGone, ContainerGone),
+    *(
+        (code, None, InputInvalid, InputInvalid)
+        for code in (6000, 1363020, 1363022, 1363023, 1363024, 1363025, 1363026, 1363031, 1363032)
+    ),
+    *((code, None, RetryLater, OutcomeUnknown) for code in (1363019, 1363021, 1363030, 1363033)),
+    (1349125, None, Throttled, Throttled),
+    (1363037, None, RetryLater, RetryLater),
+    (1363041, None, ContainerGone, ContainerGone),
+    (1363042, None, ReconnectNeeded, ReconnectNeeded),
+    (1363045, None, ContainerGone, ContainerGone),
+    (1390008, None, InputInvalid, InputInvalid),
     (1609005, None, InputInvalid, InputInvalid),
     *((code, None, Throttled, Throttled) for code in range(80000, 80015)),
     (80002, 2446079, Throttled, Throttled),
@@ -99,9 +111,45 @@ def test_error_names_its_code_and_trace():
     assert error.evidence == {"status": 400, "trace_id": "T"}
 
 
-def test_app_wide_throttle_says_so():
-    assert refusal(graph_answer(4), is_visible=False).scope == "app"
-    assert refusal(graph_answer(17), is_visible=False).scope == "account"
+@pytest.mark.parametrize(
+    ("code", "subcode", "scope"),
+    [
+        (4, None, "app"),
+        (341, None, "app"),
+        (32, None, "page"),
+        (80001, None, "page"),
+        (80001, 2446079, "page"),
+        (17, None, "account"),
+        (613, None, "account"),
+        (80002, None, "account"),
+        (80014, None, "account"),
+        (1349125, None, "account"),
+        (9, 2207042, "account"),
+    ],
+)
+@pytest.mark.parametrize("is_visible", [True, False])
+def test_throttle_says_whom_it_holds_back(code, subcode, scope, is_visible):
+    assert refusal(graph_answer(code, subcode), is_visible=is_visible).scope == scope
+
+
+@pytest.mark.parametrize(
+    ("status", "will_fail_again"),
+    [
+        ("Error: Media upload has failed with error code 2207077", True),
+        ("Error: Media upload has failed with error code 2207081", True),
+        ("Error: Media upload has failed with error code 2207082", False),
+        ("Error: Media upload has failed with error code 2207085", True),
+        ("2207026: unsupported video", True),
+        ("Error: error code 2207003", False),
+        ("Error: error code 2207099", False),
+        ("post 12207085", False),
+        ("", False),
+    ],
+)
+def test_failed_containers_text_says_whether_the_same_media_will_fail_again(
+    status, will_fail_again
+):
+    assert is_permanent(status) is will_fail_again
 
 
 def test_throttle_lasts_as_long_as_the_usage_header_says():

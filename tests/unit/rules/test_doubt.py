@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ports import ContainerState, LivePost
-from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s
+from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s, resend_wait
 
 WAIT = timedelta(seconds=60)
 GIVE_UP = timedelta(seconds=600)
@@ -81,3 +81,32 @@ def test_the_next_look_lands_on_the_moment_at_which_sending_again_is_allowed() -
         looks += 1
     assert age_s == pytest.approx(60, abs=0.001)
     assert looks < 40
+
+
+def test_a_container_that_names_its_post_is_bound_whatever_else_matches() -> None:
+    for matches in (0, 1, 3):
+        assert verdict(S.PUBLISHED, matches, 0, names_post=True) is Verdict.BIND
+
+
+def test_a_call_that_may_be_repeated_is_repeated_as_soon_as_its_wait_is_over() -> None:
+    assert verdict(S.READY, 0, 60, is_repeatable=True) is Verdict.SEND_SAME
+    assert verdict(S.READY, 0, 59, is_repeatable=True) is Verdict.LOOK_AGAIN
+    # A match is somebody else's: this container says of itself that it is not published.
+    assert verdict(S.READY, 2, 60, is_repeatable=True) is Verdict.SEND_SAME
+    assert verdict(S.READY, 0, 600, is_repeatable=True, is_blocked=True) is Verdict.GIVE_UP
+
+
+@pytest.mark.parametrize(
+    ("is_repeatable", "retry_count", "expected_s"),
+    [(True, 0, 0), (True, 1, 30), (True, 3, 120), (False, 0, 60), (False, 1, 60), (False, 3, 120)],
+)
+def test_sending_again_waits_longer_each_time(
+    is_repeatable: bool, retry_count: int, expected_s: float
+) -> None:
+    wait = resend_wait(
+        is_repeatable=is_repeatable,
+        doubt_wait=WAIT,
+        retry_count=retry_count,
+        retry_base=timedelta(seconds=30),
+    )
+    assert wait == timedelta(seconds=expected_s)

@@ -1,0 +1,25 @@
+"""The platforms' clients for the length of one command."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from engine.media.source import HttpMediaSource
+from engine.platforms.registry import open_platforms
+from engine.ports import MediaSource, PlatformClient
+from engine.settings import Settings
+from models.accounts import Platform
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+) -> AsyncIterator[tuple[Mapping[Platform, PlatformClient], MediaSource]]:
+    """Every client, and where media come from; closed after the block."""
+    media = HttpMediaSource(allow_private=settings.media_allow_private)
+    platforms = open_platforms(settings, media)
+    try:
+        yield platforms, media
+    finally:
+        for platform in platforms.values():
+            await platform.close()
+        await media.close()

@@ -1,0 +1,1 @@
+"""Other people's pictures and videos: fetched from public addresses only, and looked at."""

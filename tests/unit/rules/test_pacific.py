@@ -1,0 +1,19 @@
+from datetime import datetime
+
+import pytest
+
+from engine.rules.pacific import seconds_to_midnight
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        ("2026-11-25T07:00:00+00:00", 1),  # winter: midnight is at 08:00 UTC
+        ("2026-11-25T17:00:00+09:00", 24),  # just past it
+        ("2026-07-01T06:00:00+00:00", 1),  # summer: 07:00 UTC
+        ("2026-03-08T08:00:00+00:00", 23),  # the day on which clocks go forward
+        ("2026-11-01T07:00:00+00:00", 25),  # and back
+    ],
+)
+def test_the_quota_begins_anew_at_midnight_in_california(now, hours):
+    assert seconds_to_midnight(datetime.fromisoformat(now)) == hours * 3600

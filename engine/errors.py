@@ -6,12 +6,12 @@
     ├── BootFailed              one line for a person, then exit code 1
     ├── InvalidCommand          the arguments name nothing that can be acted on: dead letter
     ├── LeaseLost               somebody else works on it by now: stop, write nothing
-    ├── MediaFault              a picture or video cannot be had, or is none
-    │   ├── MediaUnreachable    its host does not answer, or says no: perhaps later
-    │   ├── MediaForbidden      its address leads where we never go
-    │   ├── MediaTooLarge       more bytes than anything of its kind may have
-    │   ├── MediaChanged        other bytes than those that were begun with
-    │   └── MediaUnreadable     its bytes are no picture or video that we can read
+    ├── MediaFault              a media URL does not give a file that can be used
+    │   ├── MediaForbidden      the guard does not go there: another address
+    │   ├── MediaUnreachable    nothing came; ``is_retryable`` says whether a retry can help
+    │   ├── MediaTooLarge       more bytes than the caller takes: a smaller file
+    │   ├── MediaChanged        no longer the file that was begun with: begin again at its start
+    │   └── MediaUnreadable     it came, and is no picture or video that can be read: another file
     └── PlatformError           a platform, or the road to it, said no
         ├── NotSent             no byte of the request left: retry later
         │   └── CircuitOpen     we do not ask for a while: too many calls failed; burns no attempt
@@ -49,27 +49,54 @@ class LeaseLost(EngineError):
 
 
 class MediaFault(EngineError):
-    """A picture or video cannot be had from its address, or is none."""
+    """A media URL does not give a file that can be used.
 
+    Args:
+        message: for a person; never holds the URL's query, which may be a signature.
+        code: a word of ours, such as ``"timeout"`` or ``"status_404"``.
+        evidence: what was seen (host, status, sizes).
+    """
 
-class MediaUnreachable(MediaFault):
-    """Its host does not answer or refuses; the same address may work later."""
+    def __init__(self, message: str, *, code: str, evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.evidence = evidence or {}
 
 
 class MediaForbidden(MediaFault):
-    """Its address is not a public one."""
+    """The URL, or what its name resolves to, is nothing that the engine connects to."""
+
+
+class MediaUnreachable(MediaFault):
+    """No file came from the URL.
+
+    Args:
+        is_retryable: whether the same request may do better later: a timeout or a 503 may, a 404
+            will not.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        is_retryable: bool,
+        evidence: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, evidence=evidence)
+        self.is_retryable = is_retryable
 
 
 class MediaTooLarge(MediaFault):
-    """It has more bytes than are ever read of it."""
+    """The file has more bytes than the caller takes."""
 
 
 class MediaChanged(MediaFault):
-    """What is at the address now are not the bytes that were begun with."""
+    """The URL now gives another file than the one that was begun with."""
 
 
 class MediaUnreadable(MediaFault):
-    """Its bytes are no picture or video that can be read."""
+    """The bytes are no picture or video that can be read."""
 
 
 class PlatformError(EngineError):

@@ -4,11 +4,11 @@ Adapters live beside each other in ``platforms/``, ``ai/`` and ``documents/`` an
 another; ``runtime.py`` chooses.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from models.accounts import AccessToken
 from models.words import PostFormat
@@ -181,61 +181,6 @@ class InputProblem:
     evidence: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MediaHead:
-    """What a media host says of an address before anything is read from it."""
-
-    size_bytes: int | None
-    content_type: str
-    accepts_ranges: bool
-    version: str  # changes when the bytes do: ETag, Last-Modified and size together
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """What a picture or video is, as read off its own bytes.
-
-    Attributes:
-        kind: ``image`` or ``video``.
-        format: such as ``JPEG``, ``mp4`` or ``mov``.
-        size_bytes: of the whole file.
-        width: pixels, as shown: rotation is applied.
-        height: pixels, as shown.
-        codec: of the video, such as ``h264``; empty for pictures.
-        audio_codec: such as ``aac``; None without sound.
-        duration_s: None for pictures.
-        fps: frames a second; None for pictures.
-        sample_rate_hz: of the sound; None without.
-    """
-
-    kind: str
-    format: str
-    size_bytes: int
-    width: int
-    height: int
-    codec: str = ""
-    audio_codec: str | None = None
-    duration_s: float | None = None
-    fps: float | None = None
-    sample_rate_hz: int | None = None
-
-
-class MediaSource(Protocol):
-    """Other people's media, fetched from public addresses only. Methods raise ``MediaFault``."""
-
-    async def head(self, url: str) -> MediaHead:
-        """Size and type of what is at ``url``."""
-        ...
-
-    def stream(self, url: str, offset: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from ``offset`` on, in pieces of at most 1 MiB."""
-        ...
-
-    async def facts(self, url: str) -> MediaFacts:
-        """What the picture or video at ``url`` is."""
-        ...
-
-
 class Parts(Protocol):
     """What was made on the way to a container: ids of children, upload sessions, videos.
 
@@ -350,4 +295,119 @@ class PlatformClient(Protocol):
 
     async def close(self) -> None:
         """Give back the connections. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHead:
+    """What a server says of a file before it is read.
+
+    Attributes:
+        size_bytes: None when the server does not say.
+        content_type: the server's claim, such as ``"video/mp4"``: lower case, no parameters.
+        accepts_ranges: whether it gives parts of the file.
+        version: equal versions mean the same bytes, as far as the server says. An opaque text of
+            at most about 600 characters that may be stored with an upload that will be resumed.
+    """
+
+    size_bytes: int | None
+    content_type: str | None
+    accepts_ranges: bool
+    version: str
+
+
+class MediaSource(Protocol):
+    """Other people's media, fetched safely and in constant memory.
+
+    Every method may raise ``MediaForbidden`` (the guard does not go there) and
+    ``MediaUnreachable``.
+    """
+
+    async def head(self, url: str) -> MediaHead:
+        """Size, type and version, for one small request."""
+        ...
+
+    async def size(self, url: str) -> int:
+        """The file's size in bytes, for uploads that must declare it first.
+
+        Raises:
+            MediaUnreachable: also when the server does not tell a size.
+        """
+        ...
+
+    def stream(
+        self, url: str, offset: int = 0, *, version: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The file's bytes from ``offset`` to its end, in chunks of 1 byte to 1 MiB.
+
+        A connection that breaks is resumed inside. Close the iterator (``contextlib.aclosing``)
+        when leaving it early: it holds a connection.
+
+        Args:
+            url: http or https.
+            offset: bytes to leave out at the start.
+            version: of :attr:`MediaHead.version`; without it, an ``offset`` above 0 is held
+                against what this source last saw at the URL, if it did.
+
+        Raises:
+            MediaChanged: it is not the same file any more.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a media file is, by its bytes; None means that the file does not say.
+
+    Attributes:
+        kind: what it really is, whatever its name or type claims.
+        format: ``jpeg``, ``png``, ``gif``, ``webp``, ``bmp``, ``tiff``, ``avif``; ``mp4``, ``mov``,
+            ``webm``, ``matroska``, ``avi``, ``mpegts``, ``mpeg``, ``flv``, ``asf``, ``3gp``.
+        width: pixels as seen, that is after rotation.
+        height: pixels as seen, that is after rotation.
+        pixel_aspect: width of a pixel by its height; 1.0 but for anamorphic video.
+        codec: of the video, such as ``h264``, ``hevc``, ``vp9``, ``av1``.
+        duration_s: seconds.
+        fps: frames a second, on average.
+        bit_rate: bits a second, of the whole file.
+        audio_codec: such as ``aac``; None when there is no sound.
+        audio_sample_rate: Hz.
+        color: ``srgb``, ``cmyk``, ``gray`` or an ICC profile's own name.
+        rotation: degrees clockwise by which the stored picture was turned: 0, 90, 180, 270.
+        version: of :attr:`MediaHead.version`.
+    """
+
+    kind: Literal["image", "video"]
+    format: str
+    width: int
+    height: int
+    size_bytes: int | None = None
+    pixel_aspect: float = 1.0
+    codec: str | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    bit_rate: int | None = None
+    audio_codec: str | None = None
+    audio_sample_rate: int | None = None
+    audio_channels: int | None = None
+    color: str | None = None
+    rotation: int = 0
+    version: str = ""
+
+    @property
+    def aspect(self) -> float:
+        """Width by height as seen."""
+        return self.width * self.pixel_aspect / self.height
+
+
+class MediaProbe(Protocol):
+    """Learns what a media file is."""
+
+    async def probe(self, url: str) -> MediaFacts:
+        """The file's facts; those of a file that has not changed are remembered for minutes.
+
+        Raises:
+            MediaFault: each kind but ``MediaChanged`` alone may come of a person's URL; a
+                ``MediaUnreachable`` that ``is_retryable`` says nothing against the file.
+        """
         ...

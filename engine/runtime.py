@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from engine import brokers
 from engine.clock import SystemClock
 from engine.errors import BootFailed
+from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.registry import open_platforms
 from engine.ports import PlatformClient
@@ -57,6 +58,7 @@ class Runtime:
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
+    probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     finishing: list[asyncio.Task[None]] = field(default_factory=list)
@@ -107,24 +109,25 @@ class Runtime:
     def open_platforms(self) -> None:
         """Have a client for every platform; closed with the runtime."""
         self.media = HttpMediaSource(allow_private=self.settings.media_allow_private)
+        self.probe = Prober(self.media)
         self.platforms = open_platforms(self.settings, self.media)
 
     def validation(self) -> Validation:
         """What checks contents against the platforms' rules."""
-        if self.media is None:
+        if self.probe is None:
             raise RuntimeError("platforms are opened before anything is checked")
-        return Validation(platforms=self.platforms, media=self.media, vault=self.settings.vault())
+        return Validation(platforms=self.platforms, probe=self.probe, vault=self.settings.vault())
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
         settings = self.settings
-        if self.media is None:
+        if self.probe is None:
             raise RuntimeError("platforms are opened before anything is published")
         publisher = Publisher(
             database=self.database,
             platforms=self.platforms,
             vault=settings.vault(),
-            media=self.media,
+            probe=self.probe,
             clock=self.clock,
             owner=self.owner,
             rules=PublishingRules(
@@ -232,6 +235,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        if self.probe is not None:
+            await self.probe.close()
         if self.media is not None:
             await self.media.close()
         await self.redis.aclose()

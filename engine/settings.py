@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     doubt_give_up_s: float = Field(
         default=600, ge=0, description="no matching post after this long means not live"
     )
+    circuit_open_s: float = Field(
+        default=15, gt=0, description="a broken road rests so long, then up to 8 times as long"
+    )
     too_late_s: float = Field(default=86_400, gt=0, description="due longer ago is refused")
 
     # Outbox

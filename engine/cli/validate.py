@@ -52,8 +52,8 @@ async def _validate(
     from engine.errors import InvalidCommand
     from engine.services.validating import Validation, validate_content
 
-    async with opened(settings) as (platforms, media):
-        validation = Validation(platforms=platforms, media=media, vault=settings.vault())
+    async with opened(settings) as (platforms, probe):
+        validation = Validation(platforms=platforms, probe=probe, vault=settings.vault())
         try:
             return await validate_content(
                 database, validation, content_id=content_id, now=SystemClock().now()

@@ -1,126 +1,175 @@
-"""Which addresses we ever connect to when somebody else names the URL.
+"""No request of ours goes inside, whatever a URL, a redirect or a name server says.
 
-A content's media URL is input. Without a guard it could make us ask the cloud's metadata service,
-a database's HTTP port or a neighbour in the private network. The name is resolved here, every
-address it has must be public, and the connection goes to the very address that was checked, so
-that a name which resolves differently a moment later gains nothing. Each redirect is a new request
-and is checked again.
-
-Source: OWASP, Server-Side Request Forgery Prevention, read 2026-11-25; special-purpose blocks as
-registered by IANA, which :mod:`ipaddress` knows.
+A name is resolved here, every address of it is checked, and the connection is made to the very
+address that was checked: a name that answers differently a moment later (DNS rebinding) changes
+nothing. TLS still verifies the host's name, because only the network layer sees the address.
 """
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
+import httpcore
 import httpx
 
 from engine.errors import MediaForbidden, MediaUnreachable
+from engine.media.addresses import is_public
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host and port to IP addresses, best first. Raises ``OSError`` when there is none."""
 
-WELL_KNOWN_PORTS: Final = frozenset({80, 443})
-FIRST_FREE_PORT: Final = 1024  # below are other services of a host: mail, SSH, databases
-NAT64: Final = IPv6Network("64:ff9b::/96")  # https://www.rfc-editor.org/rfc/rfc6052
-TEREDO: Final = IPv6Network("2001::/32")
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one that anybody on the internet could be asked at.
-
-    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64) is as public as that one.
-    """
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address.sixtofour is not None:
-            return is_public(address.sixtofour)
-        if address in NAT64:
-            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address in TEREDO:
-            return False
-    return address.is_global and not address.is_multicast
+WEB_PORTS: Final = (80, 443)
+FIRST_FREE_PORT: Final = 1024  # below it, only the web's own: no mail server, no shell
+LAST_PORT: Final = 65535
+URL_LIMIT: Final = 8192  # characters; signed URLs of clouds are up to about 2,000
+ADDRESSES_TRIED: Final = 4  # of one name; each may cost a whole connect timeout's share
 
 
-def check_url(url: httpx.URL) -> None:
-    """Refuse what no media host needs, before anything is resolved.
+def checked_url(url: str) -> httpx.URL:
+    """The URL as it will be requested.
 
     Raises:
-        MediaForbidden: another scheme, a user name, no host, or a port of another service.
+        MediaForbidden: not http or https, no host, credentials in it, or a port that is neither
+            80 nor 443 nor at least 1024.
     """
-    if url.scheme not in ("http", "https") or not url.host:
-        raise MediaForbidden("only http and https addresses are fetched")
-    if url.userinfo:
-        raise MediaForbidden("an address with a user name or password is not fetched")
-    port = url.port
-    if port is not None and port not in WELL_KNOWN_PORTS and port < FIRST_FREE_PORT:
-        raise MediaForbidden(f"port {port} is not a web server's")
+    if len(url) > URL_LIMIT:
+        raise MediaForbidden("the address is too long", code="bad_url")
+    try:
+        parsed = httpx.URL(url.strip())
+        host, port = parsed.host, parsed.port
+    except (httpx.InvalidURL, ValueError):
+        raise MediaForbidden("this is no web address", code="bad_url") from None
+    if parsed.scheme not in ("http", "https") or not host:
+        raise MediaForbidden("the address must start with http:// or https://", code="bad_url")
+    if parsed.userinfo:
+        raise MediaForbidden("the address must hold no user name or password", code="credentials")
+    if port is not None and port not in WEB_PORTS and not FIRST_FREE_PORT <= port <= LAST_PORT:
+        raise MediaForbidden(
+            f"port {port} is not for web servers", code="bad_port", evidence={"host": host}
+        )
+    return parsed.copy_with(fragment=None)
 
 
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Every address of a name, as the system knows it."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+async def resolve_by_system(host: str, port: int) -> list[str]:
+    """What the machine's resolver says, in its order, each address once."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    )
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that connects to public addresses only.
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections to public addresses only.
 
     Args:
-        allow_private: lift the rule on addresses; for machines whose media are served on loopback.
-        resolve: gives a name's addresses.
-        transport: what sends.
+        allow_private: lift the rule about addresses; the one about URLs stays.
+        resolve: the name server to ask.
     """
 
-    def __init__(
-        self,
-        *,
-        allow_private: bool = False,
-        resolve: Resolve = resolve_by_system,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, *, allow_private: bool = False, resolve: Resolve = resolve_by_system):
         self._allow_private = allow_private
         self._resolve = resolve
-        self._transport = transport or httpx.AsyncHTTPTransport(trust_env=False)
+        self._network = httpcore.AnyIOBackend()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See httpx; the request goes to the address that was checked.
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """See httpcore.
 
         Raises:
-            MediaForbidden: the URL, or an address of its host, is not public.
+            MediaForbidden: one of the name's addresses is not public.
             MediaUnreachable: the name has no address.
         """
-        check_url(request.url)
-        address = await self._address_of(request.url)
-        pinned = httpx.Request(
-            request.method,
-            request.url.copy_with(host=str(address)),
-            # The host's name stays in the header, and TLS goes on verifying it.
-            headers=request.headers,
-            stream=request.stream,
-            extensions={**request.extensions, "sni_hostname": request.url.host},
-        )
-        return await self._transport.handle_async_request(pinned)
-
-    async def aclose(self) -> None:
-        """See httpx."""
-        await self._transport.aclose()
-
-    async def _address_of(self, url: httpx.URL) -> Address:
-        port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = await self._resolve(url.host, port)
-        except (OSError, UnicodeError):
-            raise MediaUnreachable(f"the host {url.host} has no address") from None
-        addresses = [ip_address(one.partition("%")[0]) for one in found]
+            async with asyncio.timeout(timeout):
+                addresses = await self.addresses_of(host, port)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("the name server is slow") from None
+        share = None if timeout is None else timeout / len(addresses)
+        lost: Exception | None = None
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                lost = error
+        raise lost or httpcore.ConnectError("no address")
+
+    async def addresses_of(self, host: str, port: int) -> list[str]:
+        """The addresses to connect to, all of them checked.
+
+        One bad address among good ones condemns the name: no honest name points inside.
+
+        Raises:
+            MediaForbidden: one of them is not public.
+            MediaUnreachable: there is none.
+        """
+        try:
+            addresses = list(await self._resolve(host.strip("[]"), port))
+        except (OSError, UnicodeError) as error:
+            is_retryable = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            raise MediaUnreachable(
+                f"the name {host} was not found",
+                code="name_not_found",
+                is_retryable=is_retryable,
+                evidence={"host": host},
+            ) from None
         if not addresses:
-            raise MediaUnreachable(f"the host {url.host} has no address")
-        if not self._allow_private and not all(is_public(one) for one in addresses):
-            # Not said which: an answer must not map somebody's private network.
-            raise MediaForbidden(f"the host {url.host} is not on the public internet")
-        return addresses[0]
+            raise MediaUnreachable(
+                f"the name {host} has no address",
+                code="name_not_found",
+                is_retryable=False,
+                evidence={"host": host},
+            )
+        if not self._allow_private and not all(map(is_public, addresses)):
+            # The address itself is not told: a stranger could map the inner network with it.
+            raise MediaForbidden(
+                f"{host} is not on the public internet",
+                code="private_address",
+                evidence={"host": host},
+            )
+        return addresses[:ADDRESSES_TRIED]
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Never.
+
+        Raises:
+            MediaForbidden: always.
+        """
+        raise MediaForbidden("no sockets of this machine", code="private_address")
+
+    async def sleep(self, seconds: float) -> None:
+        """See httpcore."""
+        await asyncio.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx over a guarded network: no proxy, no HTTP/2, no setting of the environment."""
+
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, *, keepalive: int = 8) -> None:
+        super().__init__(trust_env=False)
+        # httpx has no parameter for the network; its pool is replaced before anything opened.
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=None,  # the source bounds what runs at once
+            max_keepalive_connections=keepalive,
+            keepalive_expiry=15.0,
+            network_backend=backend,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx; the URL is checked here too, so that no caller can forget it."""
+        checked_url(str(request.url))
+        return await super().handle_async_request(request)

@@ -26,6 +26,7 @@ from engine.errors import (
 from engine.platforms.connection import Answer
 from engine.platforms.meta_errors import refusal
 from engine.platforms.transport import READ_TIMEOUT_S, Transport
+from engine.platforms.usage import UsageBook
 from engine.ports import AccountAccess, ContainerReading, ContainerState, LiveComment
 
 FIRST_PAUSE_S: Final = 0.2
@@ -42,12 +43,22 @@ class GraphClient:
         base_url: with the version, such as ``https://graph.instagram.com/v25.0``.
         publish_timeout_s: seconds until a visible call without an answer has an unknown outcome.
         app_secret: when given, every token goes with its ``appsecret_proof``.
+        usage: what is known of the limits of calls; this host's own when not given.
+
+    Every call may raise ``Throttled`` before anything is sent: when an earlier answer said that a
+    limit is spent. From 80 % of it on, calls that nobody can see wait a little first.
     """
 
     def __init__(
-        self, base_url: str, *, publish_timeout_s: float, app_secret: str | None = None
+        self,
+        base_url: str,
+        *,
+        publish_timeout_s: float,
+        app_secret: str | None = None,
+        usage: UsageBook | None = None,
     ) -> None:
         self._transport = Transport(base_url)
+        self._usage = usage or UsageBook()
         self._publish_timeout_s = publish_timeout_s
         self._app_secret = app_secret
 
@@ -59,13 +70,14 @@ class GraphClient:
         Raises:
             PlatformError: never ``OutcomeUnknown``: a lost answer may be asked for again.
         """
+        await self._pace(access)
         try:
             answer = await self._transport.get(
                 path, {**parameters, **self._proof(access)}, access.token
             )
         except OutcomeUnknown as lost:
             raise again(lost) from None
-        return value_of(answer, access)
+        return self._value_of(answer, access)
 
     async def post(
         self, access: AccountAccess, path: str, parameters: Mapping[str, str]
@@ -75,6 +87,7 @@ class GraphClient:
         Raises:
             PlatformError: never ``OutcomeUnknown``: a lost answer may be asked for again.
         """
+        await self._pace(access)
         try:
             answer = await self._transport.post(
                 path,
@@ -84,7 +97,7 @@ class GraphClient:
             )
         except OutcomeUnknown as lost:
             raise again(lost) from None
-        return value_of(answer, access)
+        return self._value_of(answer, access)
 
     async def post_visibly(
         self, access: AccountAccess, path: str, parameters: Mapping[str, str]
@@ -95,19 +108,21 @@ class GraphClient:
             OutcomeUnknown: it may have happened.
             PlatformError: it did not.
         """
+        self._usage.check(access.platform_user_id)
         answer = await self._transport.post(
             path,
             {**parameters, **self._proof(access)},
             access.token,
             timeout_s=self._publish_timeout_s,
         )
-        return value_of(answer, access, is_visible=True)
+        return self._value_of(answer, access, is_visible=True)
 
     async def delete(self, access: AccountAccess, path: str) -> bool:
         """Delete an object; gives False when the platform has none such. Idempotent."""
+        await self._pace(access)
         try:
             answer = await self._transport.delete(path, self._proof(access), access.token)
-            value_of(answer, access)
+            self._value_of(answer, access)
         except OutcomeUnknown as lost:
             raise again(lost) from None
         except PlatformError as error:
@@ -164,6 +179,21 @@ class GraphClient:
     async def close(self) -> None:
         """Give back the connections. Idempotent."""
         await self._transport.close()
+
+    async def _pace(self, access: AccountAccess) -> None:
+        """Let a call that nobody sees leave, later when a limit is near, and not when it is spent.
+
+        Looked at again after the wait: another call may have been told meanwhile.
+        """
+        self._usage.check(access.platform_user_id)
+        await self._usage.slow_down(access.platform_user_id)
+        self._usage.check(access.platform_user_id)
+
+    def _value_of(
+        self, answer: Answer, access: AccountAccess, *, is_visible: bool = False
+    ) -> dict[str, Any]:
+        self._usage.note(access.platform_user_id, answer.headers)
+        return value_of(answer, access, is_visible=is_visible)
 
     def _proof(self, access: AccountAccess) -> dict[str, str]:
         """Proof that the token's user is this app.

@@ -8,12 +8,12 @@ ig-container and ig-media.
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from engine.errors import (
-    InputInvalid,
     MediaFault,
     MediaUnreachable,
     OutcomeUnknown,
@@ -34,6 +34,7 @@ from engine.platforms.graph import (
     wait_for,
 )
 from engine.platforms.instagram_rules import kind_of, problems_of
+from engine.platforms.media_refusals import refusal_of
 from engine.platforms.media_urls import ascii_url
 from engine.platforms.meta_errors import is_permanent
 from engine.platforms.uploading import Uploader
@@ -47,6 +48,7 @@ from engine.ports import (
     LiveComment,
     LivePost,
     Media,
+    MediaHead,
     MediaSource,
     Parts,
     Post,
@@ -149,63 +151,65 @@ class InstagramClient:
         """A container whose film we send ourselves, from our one guarded way of fetching."""
         (media,) = post.media
         container_id: str | None = parts.get("reel")
-        if container_id is None:
-            container_id = await self._container(access, {**parameters, "upload_type": "resumable"})
-            await parts.keep(reel=container_id)
-        if not parts.get("is_uploaded"):
-            await self._upload(access, media, container_id)
-            await parts.keep(is_uploaded=True)
-        return container_id
-
-    async def _upload(self, access: AccountAccess, media: Media, container_id: str) -> None:
-        """Send a film's bytes, from where an earlier try was cut off."""
+        if container_id is not None and parts.get("is_uploaded"):
+            return container_id
         try:
             head = await self._media.head(media.url)
-            if head.size_bytes is None:
-                raise InputInvalid(
-                    "동영상 주소가 파일 크기를 알려 주지 않습니다. 다른 곳에 올려 주세요.",
-                    code="media_without_size",
-                    english="The video's host does not tell its size; put it elsewhere.",
+            if container_id is None or parts.get("version") != head.version:
+                # Half of one film must not be followed by half of another.
+                container_id = await self._container(
+                    access, {**parameters, "upload_type": "resumable"}
                 )
-            for tries_left in reversed(range(UPLOAD_TRIES)):
-                try:
-                    return await self._send_rest(access, media, container_id, head.size_bytes)
-                except OutcomeUnknown as lost:
-                    if not tries_left:
-                        raise again(lost) from None
-        except MediaUnreachable as fault:
-            raise RetryLater(str(fault), code="media_unreachable") from fault
+                await parts.keep(reel=container_id, version=head.version)
+            await self._upload(access, media, head, container_id)
         except MediaFault as fault:
-            raise InputInvalid(
-                "동영상 파일을 읽을 수 없습니다. 파일을 다시 올려 주세요.",
-                code="media_unusable",
-                english=str(fault),
-            ) from fault
+            raise refusal_of(fault, "media[0]") from fault
+        await parts.keep(is_uploaded=True)
+        return container_id
+
+    async def _upload(
+        self, access: AccountAccess, media: Media, head: MediaHead, container_id: str
+    ) -> None:
+        """Send a film's bytes, from where an earlier try was cut off."""
+        for tries_left in reversed(range(UPLOAD_TRIES)):
+            try:
+                await self._send_rest(access, media, head, container_id)
+            except OutcomeUnknown as lost:
+                if not tries_left:
+                    raise again(lost) from None
+            else:
+                return
 
     async def _send_rest(
-        self, access: AccountAccess, media: Media, container_id: str, size_bytes: int
+        self, access: AccountAccess, media: Media, head: MediaHead, container_id: str
     ) -> None:
         """Send what the platform does not have yet.
 
         Raises:
             OutcomeUnknown: it was cut off.
         """
+        size_bytes = head.size_bytes
+        if size_bytes is None:
+            raise MediaUnreachable(
+                "the media host does not tell the size", code="no_size", is_retryable=False
+            )
         offset = await self._offset(access, container_id)
         if offset == size_bytes:  # only the answer, or our own note of it, was lost
             return
-        if offset > size_bytes:  # there are other bytes at the address by now
+        if offset > size_bytes:  # not of this film: it is sent from the start
             offset = 0
-        answer = await self._uploader.send(
-            "POST",
-            f"{self._upload_url}/{segment(container_id)}",
-            headers={
-                "Authorization": f"OAuth {access.token.reveal()}",
-                "offset": str(offset),
-                "file_size": str(size_bytes),
-                "Content-Length": str(size_bytes - offset),
-            },
-            body=self._media.stream(media.url, offset),
-        )
+        async with aclosing(self._media.stream(media.url, offset, version=head.version)) as film:
+            answer = await self._uploader.send(
+                "POST",
+                f"{self._upload_url}/{segment(container_id)}",
+                headers={
+                    "Authorization": f"OAuth {access.token.reveal()}",
+                    "offset": str(offset),
+                    "file_size": str(size_bytes),
+                    "Content-Length": str(size_bytes - offset),
+                },
+                body=film,
+            )
         if value_of(answer, access).get("success") is not True:
             raise unreadable("an upload that it does not call successful")
 

@@ -32,6 +32,7 @@ from engine.errors import (
     Throttled,
 )
 from engine.platforms.connection import Answer
+from engine.platforms.usage import business_use
 
 HOUR_S: Final = 3600.0
 MINUTE_S: Final = 60.0
@@ -192,7 +193,9 @@ def refusal(answer: Answer, *, is_visible: bool) -> PlatformError:
     if is_visible and (row.is_doubtful or answer.status >= 500):
         return OutcomeUnknown(message, code=code, evidence=evidence)
     if issubclass(row.kind, Throttled):
-        wait_s = _regain_s(answer.headers) or _retry_after_s(answer.headers) or row.wait_s
+        use = business_use(answer.headers)
+        regain_s = 0.0 if use is None else use.regain_s
+        wait_s = regain_s or _retry_after_s(answer.headers) or row.wait_s
         return row.kind(
             message, code=code, retry_after_s=wait_s, scope=row.scope, evidence=evidence
         )
@@ -208,20 +211,6 @@ def _error_of(body: bytes) -> dict[str, Any] | None:
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
         return None
     return error
-
-
-def _regain_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the platform lets us in again, from its header in minutes."""
-    try:
-        usage = json.loads(headers.get("x-business-use-case-usage", ""))
-        minutes = max(
-            float(entry.get("estimated_time_to_regain_access", 0))
-            for entries in usage.values()
-            for entry in entries
-        )
-    except (ValueError, TypeError, AttributeError):
-        return None
-    return minutes * MINUTE_S or None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

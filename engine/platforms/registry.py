@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.platforms.breaker import Guarded
 from engine.platforms.facebook import FacebookClient
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.threads import ThreadsClient
@@ -13,7 +14,7 @@ from models.accounts import Platform
 
 
 def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, PlatformClient]:
-    """One client per platform that can be published to; the caller closes them.
+    """One client per platform, each behind a circuit breaker; the caller closes them.
 
     Args:
         settings: where the platforms are, and how long a call may take.
@@ -24,7 +25,7 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
         "publish_timeout_s": settings.publish_timeout_s,
         "app_secret": None if secret is None else secret.get_secret_value(),
     }
-    return {
+    clients: dict[Platform, PlatformClient] = {
         Platform.INSTAGRAM: InstagramClient(
             settings.instagram_base_url,
             upload_url=settings.instagram_upload_url,
@@ -42,4 +43,8 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
             media=media,
             publish_timeout_s=settings.publish_timeout_s,
         ),
+    }
+    return {
+        platform: Guarded(client, platform.value, open_s=settings.circuit_open_s)
+        for platform, client in clients.items()
     }

@@ -8,6 +8,7 @@ https://developers.google.com/youtube/v3/docs.
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -16,12 +17,11 @@ from engine.errors import (
     ContainerGone,
     InputInvalid,
     MediaFault,
-    MediaUnreachable,
     OutcomeUnknown,
     ReconnectNeeded,
-    RetryLater,
     Unsupported,
 )
+from engine.platforms.media_refusals import refusal_of
 from engine.platforms.uploading import Uploader
 from engine.platforms.youtube_api import YouTubeApi, again, items_of, unreadable
 from engine.platforms.youtube_resources import final_status, is_unseen, reading_of, video_of
@@ -117,14 +117,9 @@ class YouTubeClient:
             if thumbnail and not parts.get("has_thumbnail"):
                 await self._set_thumbnail(access, video_id, str(thumbnail))
                 await parts.keep(has_thumbnail=True)
-        except MediaUnreachable as fault:
-            raise RetryLater(str(fault), code="media_unreachable") from fault
         except MediaFault as fault:
-            raise InputInvalid(
-                "동영상이나 미리보기 이미지 파일을 읽을 수 없습니다. 파일을 다시 올려 주세요.",
-                code="media_unusable",
-                english=str(fault),
-            ) from fault
+            field = "media[0]" if parts.get("video_id") is None else "options.youtube.thumbnail_url"
+            raise refusal_of(fault, field) from fault
         return video_id
 
     async def _set_thumbnail(self, access: AccountAccess, video_id: str, url: str) -> None:
@@ -138,16 +133,17 @@ class YouTubeClient:
             )
         query = urlencode({"videoId": video_id, "uploadType": "media"})
         try:
-            answer = await self._uploader.send(
-                "POST",
-                f"{self._upload_url}/thumbnails/set?{query}",
-                headers={
-                    "Authorization": f"Bearer {access.token.reveal()}",
-                    "Content-Type": head.content_type or "application/octet-stream",
-                    "Content-Length": str(head.size_bytes),
-                },
-                body=self._media.stream(url),
-            )
+            async with aclosing(self._media.stream(url, version=head.version)) as picture:
+                answer = await self._uploader.send(
+                    "POST",
+                    f"{self._upload_url}/thumbnails/set?{query}",
+                    headers={
+                        "Authorization": f"Bearer {access.token.reveal()}",
+                        "Content-Type": head.content_type or "application/octet-stream",
+                        "Content-Length": str(head.size_bytes),
+                    },
+                    body=picture,
+                )
             self._api.value_of(answer)
         except OutcomeUnknown as lost:
             raise again(lost) from None

@@ -132,7 +132,8 @@ def refusal(answer: Answer, *, now: datetime, is_visible: bool = False) -> Platf
     Args:
         answer: what came.
         now: the daily quota is counted to Pacific midnight from here.
-        is_visible: the call makes something public, so a 5xx is an unknown outcome.
+        is_visible: the call makes something public, so a 5xx, or a reason that the platform does
+            not document, is an unknown outcome.
     """
     word, message = reason_of(answer.body)
     code = word or f"http/{answer.status}"
@@ -154,6 +155,9 @@ def refusal(answer: Answer, *, now: datetime, is_visible: bool = False) -> Platf
         after = answer.headers.get("retry-after", "")
         wait_s = float(after) if after.isdecimal() else BACKOFF_S
         return Throttled(message, code=code, retry_after_s=wait_s, evidence=evidence)
+    if is_visible and word not in REASONS and answer.status != 401:
+        # Not one that the platform documents: it proves nothing of what was done.
+        return OutcomeUnknown(message, code=code, evidence=evidence)
     reason = REASONS.get(word) or BY_STATUS.get(answer.status, TRANSIENT)
     if reason.kind is InputInvalid:
         return InputInvalid(

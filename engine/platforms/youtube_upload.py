@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
-from engine.errors import MediaChanged, OutcomeUnknown, RetryLater, SeveralFound
+from engine.errors import MediaChanged, MediaUnreachable, OutcomeUnknown, RetryLater, SeveralFound
 from engine.platforms.connection import Answer
 from engine.platforms.uploading import Uploader
 from engine.platforms.youtube_api import YouTubeApi, again, items_of, json_of, unreadable
@@ -120,9 +120,11 @@ class VideoUpload:
         self, access: AccountAccess, head: MediaHead, video: dict[str, Any], *, notifies: bool
     ) -> Session:
         if head.size_bytes is None:
-            raise MediaChanged("the media host does not tell the size")
+            raise MediaUnreachable(
+                "the media host does not tell the size", code="no_size", is_retryable=False
+            )
         file_name, begun_at = f"{OUR_NAME}{uuid4().hex}.mp4", self._now().isoformat()
-        is_film = head.content_type.startswith("video/")
+        said = head.content_type or ""
         answer = await self._ask(
             access,
             "POST",
@@ -131,7 +133,7 @@ class VideoUpload:
             {
                 "Content-Type": "application/json; charset=utf-8",
                 "X-Upload-Content-Length": str(head.size_bytes),
-                "X-Upload-Content-Type": head.content_type if is_film else "video/*",
+                "X-Upload-Content-Type": said if said.startswith("video/") else "video/*",
                 "Slug": file_name,
             },
             json.dumps(video, ensure_ascii=False).encode(),
@@ -173,7 +175,7 @@ class VideoUpload:
             before = offset
             failure: RetryLater | None = None
             try:
-                async with aclosing(_Film(self._media, url, offset)) as film:
+                async with aclosing(_Film(self._media, url, offset, session.version)) as film:
                     while True:
                         size = min(CHUNK, session.size - offset)
                         answer = await self._put(access, session, film, offset, size)
@@ -298,8 +300,8 @@ class VideoUpload:
 class _Film:
     """A film's bytes from an offset on, handed out chunk by chunk; holds one piece at most."""
 
-    def __init__(self, media: MediaSource, url: str, offset: int) -> None:
-        self._pieces = media.stream(url, offset)
+    def __init__(self, media: MediaSource, url: str, offset: int, version: str) -> None:
+        self._pieces = media.stream(url, offset, version=version)
         self._rest = b""
 
     async def take(self, size: int) -> AsyncIterator[bytes]:
@@ -307,16 +309,14 @@ class _Film:
         while size:
             piece = self._rest or await anext(self._pieces, b"")
             if not piece:
-                raise MediaChanged("the media at this address has become shorter")
+                raise MediaChanged("the media at this address has become shorter", code="changed")
             sent, self._rest = piece[:size], piece[size:]
             size -= len(sent)
             yield sent
 
     async def aclose(self) -> None:
         """End the reading."""
-        close = getattr(self._pieces, "aclose", None)
-        if close is not None:
-            await close()
+        await self._pieces.aclose()
 
 
 async def uploads_since(

@@ -1,286 +1,423 @@
-"""What each platform takes of pictures and videos, and what to do about what it does not."""
+"""What each platform takes of a picture or video, and what is wrong with one that it would refuse.
+
+The limits are configuration: a platform changes them without notice. Each says where it is from;
+"not verified" means general knowledge of the public documentation.
+
+Sources, read 2026-11-25 unless a line says otherwise:
+https://developers.facebook.com/docs/instagram-platform/content-publishing,
+https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/media,
+https://developers.google.com/youtube/v3/docs/videos/insert and .../thumbnails/set.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
 from engine.ports import InputProblem, MediaFacts
-from models.words import Platform
 
+MB: Final = 1_000_000
 MIB: Final = 1024 * 1024
+GB: Final = 1_000_000_000
 GIB: Final = 1024 * MIB
-RATIO_TOLERANCE: Final = 0.01  # pixels are whole
+
+ASPECT_TOLERANCE: Final = 0.01  # of the ratio: pixels are whole
+DURATION_TOLERANCE_S: Final = 0.1  # the last frame and the sound rarely end together
+FPS_TOLERANCE: Final = 0.05  # 60 frames a second are often 60.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What a platform takes; None is without limit. Ratios are width to height."""
+    """What is taken; None means anything. Bounds are inclusive.
 
+    Attributes:
+        kind: what the place is for.
+        min_aspect: width by height.
+        min_width: pixels, after rotation.
+        max_sample_rate: Hz, of the sound.
+    """
+
+    kind: Literal["image", "video"] | None = None
     formats: frozenset[str] | None = None
     codecs: frozenset[str] | None = None
     audio_codecs: frozenset[str] | None = None
-    most_bytes: int | None = None
-    narrowest: float | None = None
-    widest: float | None = None
-    least_width: int | None = None
-    most_width: int | None = None
-    least_s: float | None = None
-    most_s: float | None = None
-    least_fps: float | None = None
-    most_fps: float | None = None
-    most_sample_rate_hz: int | None = None
+    max_bytes: int | None = None
+    min_aspect: float | None = None
+    max_aspect: float | None = None
+    min_width: int | None = None
+    max_width: int | None = None
+    min_duration_s: float | None = None
+    max_duration_s: float | None = None
+    min_fps: float | None = None
+    max_fps: float | None = None
+    max_sample_rate: int | None = None
 
 
-_JPEG_OR_PNG: Final = frozenset({"JPEG", "PNG"})
-_MP4: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})  # FFmpeg's one name for MP4 and MOV
-_H264_HEVC: Final = frozenset({"h264", "hevc"})
-_AAC: Final = frozenset({"aac"})
+MP4_OR_MOV: Final = frozenset({"mp4", "mov"})
+H264_OR_HEVC: Final = frozenset({"h264", "hevc"})
+AAC: Final = frozenset({"aac"})
 
-# https://developers.facebook.com/docs/instagram-platform/content-publishing and the reference page
-# ig-user/media, read 2026-11-23.
-_INSTAGRAM_PICTURE: Final = Limits(
-    formats=_JPEG_OR_PNG, most_bytes=8 * MIB, narrowest=4 / 5, widest=1.91, least_width=320
+# Widths of 320 to 1440 are in the documentation too, but Instagram scales what lies outside (not
+# verified), and nearly every photograph is wider: to refuse it here would refuse good posts.
+INSTAGRAM_IMAGE: Final = Limits(
+    kind="image",
+    formats=frozenset({"jpeg"}),
+    max_bytes=8 * MIB,  # error 36000/2207004
+    min_aspect=4 / 5,  # error 36003/2207009
+    max_aspect=1.91,
 )
-_INSTAGRAM_VIDEO: Final = Limits(
-    formats=_MP4,
-    codecs=_H264_HEVC,
-    audio_codecs=_AAC,
-    most_bytes=300 * MIB,
-    narrowest=0.01,
-    widest=10.0,
-    most_width=1920,
-    least_s=3.0,
-    most_s=15 * 60.0,
-    least_fps=23.0,
-    most_fps=60.0,
-    most_sample_rate_hz=48_000,
+INSTAGRAM_REEL: Final = Limits(
+    kind="video",
+    formats=MP4_OR_MOV,
+    codecs=H264_OR_HEVC,
+    audio_codecs=AAC,
+    max_bytes=300 * MB,
+    min_aspect=0.01,  # not verified, as max_aspect
+    max_aspect=10.0,
+    max_width=1920,
+    min_duration_s=3,
+    max_duration_s=15 * 60,
+    min_fps=23,
+    max_fps=60,
+    max_sample_rate=48_000,
 )
-_INSTAGRAM_STORY_VIDEO: Final = Limits(
-    formats=_MP4,
-    codecs=_H264_HEVC,
-    audio_codecs=_AAC,
-    most_bytes=100 * MIB,
-    narrowest=0.1,
-    widest=10.0,
-    most_width=1920,
-    least_s=3.0,
-    most_s=60.0,
-    least_fps=23.0,
-    most_fps=60.0,
-    most_sample_rate_hz=48_000,
+INSTAGRAM_CAROUSEL_VIDEO: Final = Limits(  # as a reel; length and size not verified
+    kind="video",
+    formats=MP4_OR_MOV,
+    codecs=H264_OR_HEVC,
+    audio_codecs=AAC,
+    max_bytes=300 * MB,
+    max_width=1920,
+    min_duration_s=3,
+    max_duration_s=60,
+    min_fps=23,
+    max_fps=60,
+    max_sample_rate=48_000,
 )
-# https://developers.facebook.com/docs/threads/posts, read 2026-11-23.
-_THREADS_PICTURE: Final = Limits(
-    formats=_JPEG_OR_PNG, most_bytes=8 * MIB, narrowest=0.1, widest=10.0, least_width=320
+INSTAGRAM_STORY_IMAGE: Final = Limits(  # no aspect ratio is documented: it is fitted to 9:16
+    kind="image", formats=frozenset({"jpeg"}), max_bytes=8 * MIB
 )
-_THREADS_VIDEO: Final = Limits(
-    formats=_MP4,
-    codecs=_H264_HEVC,
-    audio_codecs=_AAC,
-    most_bytes=GIB,
-    most_width=1920,
-    most_s=300.0,
-    least_fps=23.0,
-    most_fps=60.0,
-    most_sample_rate_hz=48_000,
+INSTAGRAM_STORY_VIDEO: Final = Limits(
+    kind="video",
+    formats=MP4_OR_MOV,
+    codecs=H264_OR_HEVC,
+    audio_codecs=AAC,
+    max_bytes=100 * MB,
+    min_aspect=0.1,  # not verified, as max_aspect
+    max_aspect=10.0,
+    max_width=1920,
+    min_duration_s=3,
+    max_duration_s=60,
+    min_fps=23,
+    max_fps=60,
+    max_sample_rate=48_000,
 )
-# Facebook's own pages give no complete table; these are the bounds that its error texts name, and
-# not verified (2026-11-25).
-_FACEBOOK_PICTURE: Final = Limits(
-    formats=frozenset({"JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"}), most_bytes=10 * MIB
-)
-_FACEBOOK_VIDEO: Final = Limits(most_bytes=10 * GIB, least_s=1.0, most_s=4 * 3600.0)
-_FACEBOOK_REEL: Final = Limits(
-    formats=_MP4,
-    codecs=_H264_HEVC,
-    most_bytes=GIB,
-    narrowest=0.5,
-    widest=0.6,
-    least_width=540,
-    least_s=3.0,
-    most_s=90.0,
-    least_fps=23.0,
-    most_fps=60.0,
-)
-# https://developers.google.com/youtube/v3/docs/videos/insert, read 2026-11-23: 256 GiB. A Short is
-# upright or square and at most three minutes long; YouTube decides that by itself.
-_YOUTUBE_VIDEO: Final = Limits(most_bytes=256 * GIB, most_s=12 * 3600.0)
-_YOUTUBE_SHORT: Final = Limits(most_bytes=256 * GIB, widest=1.0, most_s=180.0)
 
-LIMITS: Final[Mapping[tuple[Platform, str, str], Limits]] = {
-    (Platform.INSTAGRAM, "image", "image"): _INSTAGRAM_PICTURE,
-    (Platform.INSTAGRAM, "carousel", "image"): _INSTAGRAM_PICTURE,
-    (Platform.INSTAGRAM, "carousel", "video"): _INSTAGRAM_STORY_VIDEO,
-    (Platform.INSTAGRAM, "reel", "video"): _INSTAGRAM_VIDEO,
-    (Platform.INSTAGRAM, "story", "image"): Limits(formats=_JPEG_OR_PNG, most_bytes=8 * MIB),
-    (Platform.INSTAGRAM, "story", "video"): _INSTAGRAM_STORY_VIDEO,
-    (Platform.FACEBOOK, "photo", "image"): _FACEBOOK_PICTURE,
-    (Platform.FACEBOOK, "photos", "image"): _FACEBOOK_PICTURE,
-    (Platform.FACEBOOK, "video", "video"): _FACEBOOK_VIDEO,
-    (Platform.FACEBOOK, "reel", "video"): _FACEBOOK_REEL,
-    (Platform.THREADS, "image", "image"): _THREADS_PICTURE,
-    (Platform.THREADS, "carousel", "image"): _THREADS_PICTURE,
-    (Platform.THREADS, "carousel", "video"): _THREADS_VIDEO,
-    (Platform.THREADS, "video", "video"): _THREADS_VIDEO,
-    (Platform.YOUTUBE, "video", "video"): _YOUTUBE_VIDEO,
-    (Platform.YOUTUBE, "short", "video"): _YOUTUBE_SHORT,
-}
-"""By platform, kind of post, and kind of medium; what is not here has no limits."""
+FACEBOOK_PHOTO: Final = Limits(  # not verified
+    kind="image",
+    formats=frozenset({"jpeg", "png", "gif", "bmp", "tiff"}),
+    max_bytes=10 * MB,
+)
+FACEBOOK_VIDEO: Final = Limits(  # not verified
+    kind="video",
+    formats=frozenset(
+        {"mp4", "mov", "avi", "matroska", "webm", "mpeg", "mpegts", "flv", "asf", "3gp"}
+    ),
+    max_bytes=10 * GB,
+    max_duration_s=240 * 60,
+)
+FACEBOOK_REEL: Final = Limits(  # not verified
+    kind="video",
+    formats=MP4_OR_MOV,
+    codecs=frozenset({"h264", "hevc", "vp9", "av1"}),
+    audio_codecs=AAC,
+    max_bytes=GB,
+    min_aspect=9 / 16,
+    max_aspect=9 / 16,
+    min_width=540,
+    min_duration_s=3,
+    max_duration_s=90,
+    min_fps=23,
+    max_fps=60,
+    max_sample_rate=48_000,
+)
+
+THREADS_IMAGE: Final = Limits(  # not verified
+    kind="image",
+    formats=frozenset({"jpeg", "png"}),
+    max_bytes=8 * MIB,
+    min_aspect=0.1,
+    max_aspect=10.0,
+)
+THREADS_VIDEO: Final = Limits(  # not verified
+    kind="video",
+    formats=MP4_OR_MOV,
+    codecs=H264_OR_HEVC,
+    audio_codecs=AAC,
+    max_bytes=GB,
+    min_aspect=0.01,
+    max_aspect=10.0,
+    max_width=1920,
+    max_duration_s=5 * 60,
+    min_fps=23,
+    max_fps=60,
+    max_sample_rate=48_000,
+)
+
+YOUTUBE_VIDEO: Final = Limits(
+    kind="video",
+    max_bytes=256 * GIB,  # discovery document youtube.v3, revision 20261104
+    max_duration_s=12 * 3600,  # not verified; 15 minutes for accounts that are not verified
+)
+YOUTUBE_SHORT: Final = Limits(  # not verified; else it would simply become an ordinary video
+    kind="video", max_bytes=256 * GIB, max_aspect=1.0, max_duration_s=180
+)
+YOUTUBE_THUMBNAIL: Final = Limits(
+    kind="image",
+    formats=frozenset({"jpeg", "png"}),
+    max_bytes=2 * MB,  # the guide, not verified; the discovery document has 50 MiB
+    min_width=640,  # not verified
+)
+
+LIMITS: Final[Mapping[tuple[str, str, str], Limits]] = MappingProxyType(
+    {
+        ("instagram", "image", "image"): INSTAGRAM_IMAGE,
+        ("instagram", "carousel", "image"): INSTAGRAM_IMAGE,
+        ("instagram", "carousel", "video"): INSTAGRAM_CAROUSEL_VIDEO,
+        ("instagram", "reel", "video"): INSTAGRAM_REEL,
+        ("instagram", "story", "image"): INSTAGRAM_STORY_IMAGE,
+        ("instagram", "story", "video"): INSTAGRAM_STORY_VIDEO,
+        ("facebook", "photo", "image"): FACEBOOK_PHOTO,
+        ("facebook", "photos", "image"): FACEBOOK_PHOTO,
+        ("facebook", "video", "video"): FACEBOOK_VIDEO,
+        ("facebook", "reel", "video"): FACEBOOK_REEL,
+        ("threads", "image", "image"): THREADS_IMAGE,
+        ("threads", "video", "video"): THREADS_VIDEO,
+        ("threads", "carousel", "image"): THREADS_IMAGE,
+        ("threads", "carousel", "video"): THREADS_VIDEO,
+        ("youtube", "video", "video"): YOUTUBE_VIDEO,
+        ("youtube", "short", "video"): YOUTUBE_SHORT,
+        ("youtube", "video", "thumbnail"): YOUTUBE_THUMBNAIL,
+        ("youtube", "short", "thumbnail"): YOUTUBE_THUMBNAIL,
+    }
+)
+"""By platform, the platform's kind of post, and the media's place in it."""
+
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "jpeg": "JPEG",
+        "png": "PNG",
+        "gif": "GIF",
+        "webp": "WebP",
+        "bmp": "BMP",
+        "tiff": "TIFF",
+        "avif": "AVIF",
+        "mp4": "MP4",
+        "mov": "MOV",
+        "webm": "WebM",
+        "matroska": "MKV",
+        "avi": "AVI",
+        "h264": "H.264",
+        "hevc": "HEVC",
+        "vp9": "VP9",
+        "av1": "AV1",
+        "aac": "AAC",
+    }
+)
 
 
-def problems_of_media(facts: MediaFacts, limits: Limits, *, place: int) -> list[InputProblem]:
-    """Everything about one medium that the platform would refuse.
+def problems_of_media(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    """Everything to fix in one file; what the file does not tell is no problem.
 
     Args:
-        facts: what the medium is.
-        limits: what the platform takes.
-        place: which medium of the post, from 1.
+        facts: of the file.
+        limits: of the place that it is meant for, out of ``LIMITS``.
+        field: where a person finds it, such as ``"media[0]"``.
+
+    Returns:
+        One problem per limit, each with the numbers; only that of the kind if that is wrong.
     """
-    found = [
-        *_in_kind_of_file(facts, limits),
-        *_in_size(facts, limits),
-        *_in_time(facts, limits),
-    ]
+    if limits.kind is not None and facts.kind != limits.kind:
+        return [_wrong_kind(facts, limits.kind, field)]
     return [
-        InputProblem(
-            f"media[{place - 1}]",
-            f"{place}번째 {_korean(facts)}: {korean}",
-            f"{'Picture' if facts.kind == 'image' else 'Video'} {place}: {english}",
+        *_in_format(facts, limits, field),
+        *_in_size(facts, limits, field),
+        *_in_aspect(facts, limits, field),
+        *_in_width(facts, limits, field),
+        *_in_duration(facts, limits, field),
+        *_in_fps(facts, limits, field),
+        *_in_sample_rate(facts, limits, field),
+    ]
+
+
+def _wrong_kind(facts: MediaFacts, wanted: str, field: str) -> InputProblem:
+    evidence = {"wanted": wanted, "found": facts.kind}
+    if wanted == "image":
+        return InputProblem(
+            field,
+            "이 자리에는 사진을 넣어 주세요. 지금 파일은 동영상입니다.",
+            "Put a picture here; this file is a video.",
             evidence,
         )
-        for korean, english, evidence in found
+    return InputProblem(
+        field,
+        "이 자리에는 동영상을 넣어 주세요. 지금 파일은 사진입니다.",
+        "Put a video here; this file is a picture.",
+        evidence,
+    )
+
+
+def _in_format(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    checks = (
+        ("파일 형식", "the file", facts.format, limits.formats),
+        ("영상 코덱", "the picture's codec", facts.codec, limits.codecs),
+        ("음성 코덱", "the sound's codec", facts.audio_codec, limits.audio_codecs),
+    )
+    return [
+        InputProblem(
+            field,
+            f"{korean}: {_either(wanted)} 중 하나로 변환해 주세요. 지금은 {_name(found)}입니다."
+            if len(wanted) > 1
+            else f"{korean}: {_either(wanted)} 형식으로 변환해 주세요."
+            f" 지금은 {_name(found)}입니다.",
+            f"Convert {english} to {_either(wanted, ' or ')}; it is {_name(found)}.",
+            {"wanted": sorted(wanted), "found": found},
+        )
+        for korean, english, found, wanted in checks
+        if wanted is not None and found is not None and found not in wanted
     ]
 
 
-Finding = tuple[str, str, dict[str, object]]
+def _in_size(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    limit, found = limits.max_bytes, facts.size_bytes
+    if limit is None or found is None or found <= limit:
+        return []
+    most, now = _megabytes(limit), _megabytes(found, is_rounded_up=True)
+    return [
+        InputProblem(
+            field,
+            f"파일 크기를 {most}MB 이하로 줄여 주세요. 지금은 {now}MB입니다.",
+            f"Shrink the file to {most} MB; it has {now} MB.",
+            {"limit": limit, "found": found},
+        )
+    ]
 
 
-def _korean(facts: MediaFacts) -> str:
-    return "사진" if facts.kind == "image" else "동영상"
+def _in_aspect(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    low, high, found = limits.min_aspect, limits.max_aspect, facts.aspect
+    is_narrow = low is not None and found < low * (1 - ASPECT_TOLERANCE)
+    is_wide = high is not None and found > high * (1 + ASPECT_TOLERANCE)
+    if not (is_narrow or is_wide):
+        return []
+    korean, english = _span(low, high, "", "")
+    size = f"{facts.width}×{facts.height}"
+    return [
+        InputProblem(
+            field,
+            f"가로세로 비율(가로÷세로)을 {korean}로 맞춰 잘라 주세요."
+            f" 지금은 {found:.2f}({size})입니다.",
+            f"Crop it so that width ÷ height is {english}; it is {found:.2f} ({size}).",
+            {"min": low, "max": high, "found": round(found, 4)},
+        )
+    ]
 
 
-def _in_kind_of_file(facts: MediaFacts, limits: Limits) -> list[Finding]:
-    found: list[Finding] = []
-    if limits.formats is not None and facts.format not in limits.formats:
-        wanted = "JPEG나 PNG" if facts.kind == "image" else "MP4나 MOV"
-        found.append(
-            (
-                f"{wanted} 파일로 바꿔 주세요. 지금은 {facts.format} 형식입니다.",
-                f"convert it to {wanted.replace('나', ' or')}; it is {facts.format}.",
-                {"found": facts.format},
-            )
+def _in_width(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    low, high, found = limits.min_width, limits.max_width, facts.width
+    if (low is None or found >= low) and (high is None or found <= high):
+        return []
+    korean, english = _span(low, high, "픽셀", " pixels")
+    return [
+        InputProblem(
+            field,
+            f"가로 크기를 {korean}로 바꿔 주세요. 지금은 {found:,}픽셀입니다.",
+            f"Resize it to a width of {english}; it has {found:,} pixels.",
+            {"min": low, "max": high, "found": found},
         )
-    if limits.codecs is not None and facts.codec not in limits.codecs:
-        found.append(
-            (
-                f"영상 코덱을 H.264나 HEVC로 바꿔 주세요. 지금은 {facts.codec}입니다.",
-                f"encode it as H.264 or HEVC; it is {facts.codec}.",
-                {"found": facts.codec},
-            )
-        )
-    if (
-        limits.audio_codecs is not None
-        and facts.audio_codec is not None
-        and facts.audio_codec not in limits.audio_codecs
-    ):
-        found.append(
-            (
-                f"소리 코덱을 AAC로 바꿔 주세요. 지금은 {facts.audio_codec}입니다.",
-                f"encode its sound as AAC; it is {facts.audio_codec}.",
-                {"found": facts.audio_codec},
-            )
-        )
-    return found
+    ]
 
 
-def _in_size(facts: MediaFacts, limits: Limits) -> list[Finding]:
-    found: list[Finding] = []
-    if limits.most_bytes is not None and facts.size_bytes > limits.most_bytes:
-        most, size = limits.most_bytes / MIB, facts.size_bytes / MIB
-        found.append(
-            (
-                f"파일을 {most:,.0f}MB 이하로 줄여 주세요. 지금은 {size:,.1f}MB입니다.",
-                f"reduce it to at most {most:,.0f} MiB; it has {size:,.1f}.",
-                {"limit": limits.most_bytes, "found": facts.size_bytes},
-            )
+def _in_duration(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    low, high, found = limits.min_duration_s, limits.max_duration_s, facts.duration_s
+    if found is None:
+        return []
+    is_short = low is not None and found < low - DURATION_TOLERANCE_S
+    is_long = high is not None and found > high + DURATION_TOLERANCE_S
+    if not (is_short or is_long):
+        return []
+    korean, english = _span(low, high, "초", " s")
+    return [
+        InputProblem(
+            field,
+            f"영상 길이를 {korean}로 편집해 주세요. 지금은 {found:,.1f}초입니다.",
+            f"Edit the video to a length of {english}; it has {found:,.1f} s.",
+            {"min": low, "max": high, "found": round(found, 3)},
         )
-    ratio = facts.width / facts.height if facts.height else 0.0
-    narrowest, widest = limits.narrowest, limits.widest
-    if (narrowest is not None and ratio < narrowest - RATIO_TOLERANCE) or (
-        widest is not None and ratio > widest + RATIO_TOLERANCE
-    ):
-        shown = f"{facts.width}×{facts.height}"
-        found.append(
-            (
-                f"가로세로 비율을 {_ratios(narrowest, widest)} 안에 맞춰 주세요. "
-                f"지금은 {shown}({ratio:.2f})입니다.",
-                f"crop it to a ratio of {_ratios(narrowest, widest)}; it is {shown} ({ratio:.2f}).",
-                {"narrowest": narrowest, "widest": widest, "found": round(ratio, 3)},
-            )
-        )
-    if limits.least_width is not None and facts.width < limits.least_width:
-        found.append(
-            (
-                f"가로를 {limits.least_width}픽셀 이상으로 키워 주세요. "
-                f"지금은 {facts.width}픽셀입니다.",
-                f"make it at least {limits.least_width} pixels wide; it has {facts.width}.",
-                {"limit": limits.least_width, "found": facts.width},
-            )
-        )
-    if limits.most_width is not None and facts.width > limits.most_width:
-        found.append(
-            (
-                f"가로를 {limits.most_width}픽셀 이하로 줄여 주세요. "
-                f"지금은 {facts.width}픽셀입니다.",
-                f"make it at most {limits.most_width} pixels wide; it has {facts.width}.",
-                {"limit": limits.most_width, "found": facts.width},
-            )
-        )
-    return found
+    ]
 
 
-def _ratios(narrowest: float | None, widest: float | None) -> str:
-    least = "" if narrowest is None else f"{narrowest:g}"
-    most = "" if widest is None else f"{widest:g}"
-    return f"{least}~{most}"
+def _in_fps(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    low, high, found = limits.min_fps, limits.max_fps, facts.fps
+    if found is None:
+        return []
+    is_slow = low is not None and found < low - FPS_TOLERANCE
+    is_fast = high is not None and found > high + FPS_TOLERANCE
+    if not (is_slow or is_fast):
+        return []
+    korean, english = _span(low, high, "프레임", " frames")
+    return [
+        InputProblem(
+            field,
+            f"초당 프레임 수를 {korean}로 내보내 주세요. 지금은 {found:g}프레임입니다.",
+            f"Export the video with {english} a second; it has {found:g}.",
+            {"min": low, "max": high, "found": round(found, 3)},
+        )
+    ]
 
 
-def _in_time(facts: MediaFacts, limits: Limits) -> list[Finding]:
-    found: list[Finding] = []
-    seconds, fps = facts.duration_s, facts.fps
-    if seconds is not None and limits.least_s is not None and seconds < limits.least_s:
-        found.append(
-            (
-                f"길이를 {limits.least_s:g}초 이상으로 늘려 주세요. 지금은 {seconds:.1f}초입니다.",
-                f"make it at least {limits.least_s:g} s long; it has {seconds:.1f} s.",
-                {"limit": limits.least_s, "found": seconds},
-            )
+def _in_sample_rate(facts: MediaFacts, limits: Limits, field: str) -> list[InputProblem]:
+    limit, found = limits.max_sample_rate, facts.audio_sample_rate
+    if limit is None or found is None or found <= limit:
+        return []
+    return [
+        InputProblem(
+            field,
+            f"음성 샘플레이트를 {limit:,}Hz 이하로 내보내 주세요. 지금은 {found:,}Hz입니다.",
+            f"Export the sound with at most {limit:,} Hz; it has {found:,} Hz.",
+            {"limit": limit, "found": found},
         )
-    if seconds is not None and limits.most_s is not None and seconds > limits.most_s + 0.5:
-        found.append(
-            (
-                f"길이를 {limits.most_s:g}초 이하로 줄여 주세요. 지금은 {seconds:.1f}초입니다.",
-                f"cut it to at most {limits.most_s:g} s; it has {seconds:.1f} s.",
-                {"limit": limits.most_s, "found": seconds},
-            )
+    ]
+
+
+def _span(low: float | None, high: float | None, korean: str, english: str) -> tuple[str, str]:
+    """A range in words, of at least one bound; the Korean ends in a way that 로 can follow."""
+    if low is not None and high is not None:
+        if low == high:
+            return f"{_figure(low)}{korean} 정도", f"about {_figure(low)}{english}"
+        return (
+            f"{_figure(low)}~{_figure(high)}{korean} 사이",
+            f"{_figure(low)} to {_figure(high)}{english}",
         )
-    if fps is not None and not (limits.least_fps or 0) <= fps <= (limits.most_fps or fps):
-        bounds = f"{limits.least_fps:g}~{limits.most_fps:g}"
-        found.append(
-            (
-                f"초당 프레임 수를 {bounds}에 맞춰 주세요. 지금은 {fps:.1f}입니다.",
-                f"use {bounds} frames a second; it has {fps:.1f}.",
-                {"found": fps},
-            )
-        )
-    rate = facts.sample_rate_hz
-    if rate is not None and rate > (limits.most_sample_rate_hz or rate):
-        found.append(
-            (
-                f"소리의 샘플링 주파수를 {limits.most_sample_rate_hz:,}Hz 이하로 낮춰 주세요. "
-                f"지금은 {rate:,}Hz입니다.",
-                f"sample its sound at no more than {limits.most_sample_rate_hz:,} Hz.",
-                {"limit": limits.most_sample_rate_hz, "found": rate},
-            )
-        )
-    return found
+    if low is not None:
+        return f"{_figure(low)}{korean} 이상으", f"at least {_figure(low)}{english}"
+    if high is None:
+        raise ValueError("a range without a bound")
+    return f"{_figure(high)}{korean} 이하", f"at most {_figure(high)}{english}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def _megabytes(size: int, *, is_rounded_up: bool = False) -> str:
+    """Megabytes with one digit, never so rounded that a size over its limit looks equal to it."""
+    tenths = -(-size * 10 // MB) if is_rounded_up else size * 10 // MB
+    return f"{tenths / 10:,.1f}".removesuffix(".0")
+
+
+def _name(word: str) -> str:
+    return NAMES.get(word, word.upper())
+
+
+def _either(words: frozenset[str], between: str = ", ") -> str:
+    return between.join(sorted(map(_name, words)))

@@ -123,14 +123,10 @@ class Surface:
 
 
 async def _send_head(answer: Answer, send: Send) -> None:
-    length = (b"content-length", str(len(answer.body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [*answer.headers, length],
-        }
-    )
+    headers = answer.headers
+    if answer.status != 204:  # which has no content to tell the length of (RFC 9110, 8.6)
+        headers = [*headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 
 async def gone(receive: Receive) -> None:

@@ -65,7 +65,7 @@ class Session:
 
     Attributes:
         size: bytes in all; None until somebody says it.
-        turn: of the requests to it, the latest; an older one writes no more.
+        turn: of the requests that bring bytes, the latest; an older one writes no more.
         finishing: held while the film becomes a video, which must happen once.
     """
 

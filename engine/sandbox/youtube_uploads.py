@@ -229,7 +229,8 @@ async def _store(session: Session, span: Span, body: Body, limit: int | None = N
         body: where they come from.
         limit: bytes after which the request counts as broken off.
     """
-    session.turn += 1
+    if span.start is not None:
+        session.turn += 1
     turn, came, pending = session.turn, 0, bytearray()
     takes = session.video is None and span.start == session.received
     if span.total is not None and session.size is None:

@@ -24,7 +24,7 @@ from engine.ports import (
     Container,
     ContainerState,
     KindTraits,
-    MediaSource,
+    MediaProbe,
     PlatformClient,
     Post,
 )
@@ -98,7 +98,7 @@ class Preparation:
         *,
         database: AsyncEngine,
         vault: TokenVault,
-        media: MediaSource,
+        probe: MediaProbe,
         clock: Clock,
         random: Random,
         retry_base_s: float,
@@ -107,7 +107,7 @@ class Preparation:
     ) -> None:
         self._database = database
         self._vault = vault
-        self._media = media
+        self._probe = probe
         self._clock = clock
         self._random = random
         self._retry_base_s = retry_base_s
@@ -211,9 +211,10 @@ class Preparation:
                 claimed.platform,
                 platform,
                 post,
-                media=self._media,
+                probe=self._probe,
                 scopes=claimed.scopes,
                 first_comment=claimed.first_comment,
+                may_wait=True,
             )
         except MediaUnreachable as fault:
             raise RetryLater(str(fault), code="media_unreachable") from fault

@@ -31,7 +31,7 @@ from engine.errors import (
     Throttled,
 )
 from engine.metrics import LATENESS, POSTS
-from engine.ports import AccountAccess, Clock, Container, MediaSource, PlatformClient
+from engine.ports import AccountAccess, Clock, Container, MediaProbe, PlatformClient
 from engine.services import claiming
 from engine.services.claiming import Claim
 from engine.services.ending import refuse
@@ -53,6 +53,10 @@ WARM_AHEAD: Final = timedelta(seconds=1.5)
 
 COMMIT_AHEAD: Final = timedelta(milliseconds=60)
 """The attempt is committed this long before the due time; from then on no change is taken."""
+
+ORDER_LOOKS: Final = 100
+ORDER_LOOK_S: Final = 0.02
+"""So often, two seconds in all, a post looks for an earlier one of its account that is late."""
 
 SWEEP_S: Final = 1.0  # also what a lost NOTIFY costs
 MOST_HELD: Final = 1000
@@ -99,7 +103,7 @@ class Publisher:
         database: PostgreSQL.
         platforms: the client of each platform that this installation can publish to.
         vault: opens the accounts' tokens.
-        media: where pictures and videos are looked at before they are sent.
+        probe: looks at pictures and videos before they are sent.
         clock: the wall clock that due times are compared with.
         owner: this process's name in leases; unique per process.
         rules: waits and limits.
@@ -112,7 +116,7 @@ class Publisher:
         database: AsyncEngine,
         platforms: Mapping[Platform, PlatformClient],
         vault: TokenVault,
-        media: MediaSource,
+        probe: MediaProbe,
         clock: Clock,
         owner: str,
         rules: PublishingRules,
@@ -129,7 +133,7 @@ class Publisher:
         self._preparation = Preparation(
             database=database,
             vault=vault,
-            media=media,
+            probe=probe,
             clock=clock,
             random=random,
             retry_base_s=rules.retry_base_s,
@@ -260,6 +264,7 @@ class Publisher:
         if container is None:
             raise ValueError("a staged post has a container")
         lane = self._lanes[claimed.account_id]
+        await self._let_earlier_ones_pass(claimed)
         async with lane.commit:
             attempt_id = await self._ledger.begin(claimed, f"publish {container.id}")
             if attempt_id is None:
@@ -274,6 +279,22 @@ class Publisher:
             await self._end_badly(claimed, answer, attempt_id)
         else:
             await self._end_well(claimed, platform, access, Receipt(claimed, attempt_id, answer))
+
+    async def _let_earlier_ones_pass(self, claimed: Claim) -> None:
+        """Keep an account's order when an earlier post is late, but not for ever.
+
+        One that is still being prepared at its second has a moment in which it goes first.
+        """
+        for _ in range(ORDER_LOOKS):
+            is_first = not any(
+                other.account_id == claimed.account_id
+                and other.status is PublishingStatus.PENDING
+                and (other.due_at, other.id) < (claimed.due_at, claimed.id)
+                for other in self._held.values()
+            )
+            if is_first:
+                return
+            await asyncio.sleep(ORDER_LOOK_S)
 
     async def _call(
         self,

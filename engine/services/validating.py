@@ -15,8 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.errors import InputInvalid, InvalidCommand, MediaFault, MediaUnreachable, PlatformError
-from engine.ports import AccountAccess, InputProblem, MediaSource, PlatformClient, Post
+from engine.ports import AccountAccess, InputProblem, MediaProbe, PlatformClient, Post
 from engine.rules.explaining import PLATFORM_NAMES
+from engine.rules.media_faults import problem_of_fault
 from engine.rules.media_limits import LIMITS, problems_of_media
 from engine.services.notifying import notify
 from engine.services.outboxing import consume
@@ -47,9 +48,10 @@ async def problems_in(
     client: PlatformClient,
     post: Post,
     *,
-    media: MediaSource,
+    probe: MediaProbe,
     scopes: Iterable[str] | None,
     first_comment: str | None,
+    may_wait: bool = False,
 ) -> list[InputProblem]:
     """Everything that is wrong with a post for a platform, its media fetched and looked at.
 
@@ -57,12 +59,14 @@ async def problems_in(
         name: the platform.
         client: the platform's client.
         post: as the platform would get it.
-        media: where pictures and videos are looked at.
+        probe: looks at pictures and videos.
         scopes: what the account's owner granted; None when nobody knows.
         first_comment: what the account is to write under the post.
+        may_wait: whether a host that does not answer now is asked again later; else it is a
+            problem like any other.
 
     Raises:
-        MediaUnreachable: a medium's host does not answer now; that may pass.
+        MediaUnreachable: only if ``may_wait``: a medium's host does not answer now.
     """
     try:
         kind = client.kind_of(post)
@@ -78,18 +82,22 @@ async def problems_in(
             )
         )
     problems += _missing_scopes(name, client.scopes_of(kind), scopes)
-    for place, medium in enumerate(post.media, start=1):
+    places = [(f"media[{at}]", medium.url, medium.kind) for at, medium in enumerate(post.media)]
+    if thumbnail := post.options.get("thumbnail_url"):
+        places.append((f"options.{name}.thumbnail_url", str(thumbnail), "thumbnail"))
+    for field, url, role in places:
         try:
-            facts = await media.facts(medium.url)
-        except MediaUnreachable:
-            raise
+            facts = await probe.probe(url)
         except MediaFault as fault:
-            problems.append(_unusable(place, fault))
+            if may_wait and isinstance(fault, MediaUnreachable) and fault.is_retryable:
+                raise
+            problems.append(problem_of_fault(fault, field))
             continue
-        if facts.kind != medium.kind:
-            problems.append(_mistaken(place, medium.kind, facts.kind))
-        elif (limits := LIMITS.get((name, kind, medium.kind))) is not None:
-            problems += problems_of_media(facts, limits, place=place)
+        said = "image" if role == "thumbnail" else role
+        if facts.kind != said:
+            problems.append(_mistaken(field, said, facts.kind))
+        elif (limits := LIMITS.get((name, kind, role))) is not None:
+            problems += problems_of_media(facts, limits, field)
     return problems
 
 
@@ -110,24 +118,22 @@ def _missing_scopes(
     ]
 
 
-def _unusable(place: int, fault: MediaFault) -> InputProblem:
-    return InputProblem(
-        f"media[{place - 1}]",
-        f"{place}번째 미디어를 읽을 수 없습니다. 누구나 열 수 있는 사진이나 동영상 주소인지 확인해 "
-        "주세요.",
-        f"Medium {place} cannot be used: {fault}. Give a public address of a picture or video.",
-        {"reason": str(fault)},
-    )
-
-
-def _mistaken(place: int, said: str, found: str) -> InputProblem:
+def _mistaken(field: str, said: str, found: str) -> InputProblem:
     words = {"image": "사진", "video": "동영상"}
+    evidence = {"said": said, "found": found}
+    if field.startswith("options."):
+        return InputProblem(
+            field,
+            f"이 자리에는 {words[said]} 주소를 넣어 주세요. 지금 파일은 {words[found]}입니다.",
+            f"Give the address of a {said} here; this file is a {found}.",
+            evidence,
+        )
     return InputProblem(
-        f"media[{place - 1}].kind",
-        f"{place}번째 미디어는 {words.get(said, said)}으로 등록되어 있지만 실제로는 "
-        f"{words[found]}입니다. 종류를 바꾸거나 다른 파일을 올려 주세요.",
-        f"Medium {place} is said to be {said}, and is {found}; correct it.",
-        {"said": said, "found": found},
+        f"{field}.kind",
+        f"{words[said]}으로 등록되어 있지만 실제로는 {words[found]}입니다. 종류를 바꾸거나 다른 "
+        "파일을 올려 주세요.",
+        f"This is said to be {said}, and is {found}; correct its kind or give another file.",
+        evidence,
     )
 
 
@@ -136,7 +142,7 @@ class Validation:
 
     Args:
         platforms: the client of each platform.
-        media: where pictures and videos are looked at.
+        probe: looks at pictures and videos.
         vault: opens the accounts' tokens, to ask for quotas.
     """
 
@@ -144,11 +150,11 @@ class Validation:
         self,
         *,
         platforms: Mapping[Platform, PlatformClient],
-        media: MediaSource,
+        probe: MediaProbe,
         vault: TokenVault,
     ) -> None:
         self._platforms = platforms
-        self._media = media
+        self._probe = probe
         self._vault = vault
 
     async def check(self, row: Mapping[str, Any], *, now: datetime) -> Check:
@@ -177,14 +183,12 @@ class Validation:
                     name,
                     client,
                     post,
-                    media=self._media,
+                    probe=self._probe,
                     scopes=row["scopes"],
                     first_comment=row["options"].get("first_comment"),
                 )
             except InputInvalid as error:
                 problems.append(InputProblem("media", str(error), error.english))
-            except MediaUnreachable as fault:
-                problems.append(_unreachable(fault))
             if not problems and _is_soon(row["scheduled_at"], now):
                 problems += await self._quota(name, client, row)
         return Check(row["account_id"], name, row["username"], tuple(problems))
@@ -228,14 +232,6 @@ def _disconnected(name: Platform) -> InputProblem:
         "account",
         f"{PLATFORM_NAMES[name]} 계정의 연결이 끊어져 있습니다. 계정을 다시 연결해 주세요.",
         f"The {name} account is not connected; reconnect it.",
-    )
-
-
-def _unreachable(fault: MediaFault) -> InputProblem:
-    return InputProblem(
-        "media",
-        "사진이나 동영상 주소가 열리지 않습니다. 주소가 맞는지, 누구나 열 수 있는지 확인해 주세요.",
-        f"A media address does not open ({fault}); check that anybody can open it.",
     )
 
 

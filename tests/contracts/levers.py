@@ -236,7 +236,7 @@ class YouTubePlatform(SandboxPlatform):
     calls: ClassVar[dict[str, str]] = {
         "prepare": "create_container",
         "comment": "create_comment",
-        "read_permalink": "read_container",
+        "read_permalink": "read_post",
     }
 
     @classmethod

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -457,12 +457,14 @@ class CountingMedia:
 
     def __init__(self, source: HttpMediaSource) -> None:
         self.source = source
-        self.head, self.facts = source.head, source.facts
+        self.head, self.size = source.head, source.size
         self.offsets: list[int] = []
 
-    def stream(self, url: str, offset: int = 0) -> AsyncIterator[bytes]:
+    def stream(
+        self, url: str, offset: int = 0, *, version: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
         self.offsets.append(offset)
-        return self.source.stream(url, offset)
+        return self.source.stream(url, offset, version=version)
 
 
 async def test_upload_that_is_not_called_successful_is_none(client, sandbox, reel):

@@ -41,3 +41,16 @@ async def test_an_upload_that_was_whole_before_the_crash_is_not_begun_again(
     assert len(sandbox.requests(call="upload")) == 1
     reading = await client.read_container(ACCESS, Container(container_id, "reel"))
     assert reading.state in (ContainerState.READY, ContainerState.IN_PROGRESS)
+
+
+async def test_a_film_that_was_replaced_meanwhile_goes_into_a_container_of_its_own(
+    sandbox: RunningSandbox, client: InstagramClient
+) -> None:
+    film = f"{sandbox.base_url}/sandbox/media/540x960/a.mp4?seconds=4"
+    post = Post("릴스", (Media(film, kind="video"),), format=PostFormat.REEL)
+    parts = MemoryParts()
+    before = await client.prepare(ACCESS, post, parts)
+    await parts.keep(is_uploaded=None, version='["another", null, 1]')
+    after = await client.prepare(ACCESS, post, parts)
+    assert after != before
+    assert len(sandbox.requests(call="upload")) == 2

@@ -42,6 +42,7 @@ class Waits:
     retry_base_s: float = 30.0
     doubt_wait_s: float = 60.0
     doubt_give_up_s: float = 600.0
+    circuit_open_s: float = 15.0
     retry_max: int = 3
 
     def scaled(self, factor: float) -> "Waits":
@@ -57,6 +58,7 @@ class Waits:
             retry_base_s=self.retry_base_s * factor,
             doubt_wait_s=self.doubt_wait_s * factor,
             doubt_give_up_s=self.doubt_give_up_s * factor,
+            circuit_open_s=self.circuit_open_s * factor,
             retry_max=10,
         )
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.cli.stack import sandbox_addresses
 from engine.clock import SystemClock
+from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.registry import open_platforms
 from engine.services.publishing import Publisher, PublishingRules
@@ -46,9 +47,11 @@ class Stage:
                 "SNS_TOKEN_KEYS": TOKEN_KEY,
                 "SNS_JWT_SECRET": "x" * 32,
                 "SNS_PUBLISH_TIMEOUT_S": "1",
+                "SNS_CIRCUIT_OPEN_S": "0.3",
             }
         )
         self.media = HttpMediaSource(allow_private=True)
+        self.probe = Prober(self.media)
         self.make = Factory(database, picture=sandbox.picture())
 
     @asynccontextmanager
@@ -65,7 +68,7 @@ class Stage:
             database=self.database,
             platforms=platforms,
             vault=VAULT,
-            media=self.media,
+            probe=self.probe,
             clock=SystemClock(),
             owner=f"test-{id(platforms)}",
             rules=replace(QUICK, **rules),
@@ -128,5 +131,6 @@ async def stage(database_url: str, sandbox: RunningSandbox) -> AsyncIterator[Sta
     database = open_database(database_url)
     stage = Stage(database, sandbox)
     yield stage
+    await stage.probe.close()
     await stage.media.close()
     await database.dispose()

@@ -80,11 +80,14 @@ async def test_a_held_account_is_not_even_prepared_and_goes_on_when_the_hold_end
 async def test_a_spent_quota_parks_the_post_and_tells_its_author_once(stage: Stage) -> None:
     stage.sandbox.switch(publish_quota=1)
     account = await stage.make.account()
-    used = await stage.make.content(account, due_in_s=0.3)
-    parked = await stage.make.content(account, due_in_s=0.6)
+    used = await stage.make.content(account, due_in_s=0)
     async with stage.publisher() as publisher:
         await stage.scan()
         await stage.until(used, "success")
+        parked = await stage.make.content(account, due_in_s=0)
+        await stage.scan()
+        publisher.wake()
+        await stage.until(parked, "staged", "pending")
         log = await until_held(stage, parked)
         assert (log["status"], log["retry_count"]) == ("staged", 0)
         for _ in range(2):  # still spent when it is tried again: not told again

@@ -17,6 +17,7 @@ from engine.sandbox.graph import (
     GraphRequest,
     authenticate,
     is_elsewhere,
+    product_of,
     spend_a_call,
     unsupported,
 )
@@ -88,7 +89,7 @@ class Batch:
             if call.concerns_account and account.id != segments[0]:
                 raise GraphError(190)
             seen.account = account.id
-            spend_a_call(world, call, account, [])
+            spend_a_call(world, product_of(world, call, account, segments[0]), account, [])
             one = GraphRequest(
                 world=world,
                 node=segments[0],

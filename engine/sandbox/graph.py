@@ -23,6 +23,7 @@ THREADS_VERSION: Final = "v1.0"
 UPLOAD_HOSTS: Final = ("ig-api-upload", "video-upload")
 Product = Literal["instagram", "pages", "threads"]  # as the usage header names them
 # Which error a spent budget gives. That of Threads is not documented: it gets the general one.
+INSTAGRAM_IDS: Final = "1784"
 SPENT: Final = {"instagram": 80002, "pages": 80001, "threads": 4}
 EXPANSION: Final = re.compile(r"\{[^{}]*\}|\.\w+\([^()]*\)")  # from{id}, comments.limit(0)
 
@@ -123,7 +124,8 @@ class GraphSurface:
                 if call.concerns_account and account.id != segments[0]:
                     raise GraphError(190)
                 seen.account = account.id
-                spend_a_call(world, call, account, headers)
+                product = product_of(world, call, account, segments[0])
+                spend_a_call(world, product, account, headers)
                 request = GraphRequest(
                     world=world,
                     node=segments[0],
@@ -189,8 +191,16 @@ def is_elsewhere(call: Call, version: str) -> bool:
     return (call.product == "threads") != (version == THREADS_VERSION)
 
 
+def product_of(world: World, call: Call, account: Account, node: str) -> Product:
+    """Whose budget a call is of; of an id that nobody knows, it is that of who asks."""
+    is_known = node in world.comments or world.owner_of(node) is not None
+    if is_known or call.product != "instagram" or account.id.startswith(INSTAGRAM_IDS):
+        return call.product
+    return "pages"
+
+
 def spend_a_call(
-    world: World, call: Call, account: Account, headers: list[tuple[bytes, bytes]]
+    world: World, product: Product, account: Account, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """Count the call, report usage in the headers, and refuse when the budget is spent.
 
@@ -220,10 +230,10 @@ def spend_a_call(
             b"x-business-use-case-usage",
             b'{"%s":[{"type":"%s","call_count":%d,"total_cputime":%d,"total_time":%d,'
             b'"estimated_time_to_regain_access":%d}]}'
-            % (account.id.encode(), call.product.encode(), percent, percent, percent, wait_minutes),
+            % (account.id.encode(), product.encode(), percent, percent, percent, wait_minutes),
         )
     )
     if wait_minutes:
-        raise GraphError(SPENT[call.product])
+        raise GraphError(SPENT[product])
     if switches.throttle:
         raise GraphError(switches.throttle)

@@ -13,6 +13,7 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from engine.errors import (
@@ -253,19 +254,11 @@ class FacebookClient:
         self, access: AccountAccess, kind: str, since: datetime
     ) -> Sequence[LivePost]:
         """See the port. Videos and reels have lists of their own."""
-        oldest = since.replace(microsecond=0)
         edge, fields = LISTS.get(kind, POSTS)
-        rows = await self._graph.rows(
-            access,
-            self._of(access, edge),
-            {"fields": fields, "since": str(int(oldest.timestamp()))},
+        path = self._of(access, edge)
+        return await self._graph.live_posts(
+            access, path, fields, since, partial(_post_of, kind=kind)
         )
-        try:
-            posts = {post.post_id: post for post in (_post_of(row, kind) for row in rows)}
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise unreadable("a post without id or time") from None
-        newest_first = sorted(posts.values(), key=lambda post: post.posted_at, reverse=True)
-        return [post for post in newest_first if post.posted_at >= oldest]
 
     async def comment(self, access: AccountAccess, post_id: str, text: str) -> str:
         """See the port."""

@@ -27,7 +27,14 @@ from engine.platforms.connection import Answer
 from engine.platforms.meta_errors import refusal
 from engine.platforms.transport import READ_TIMEOUT_S, Transport
 from engine.platforms.usage import UsageBook
-from engine.ports import AccountAccess, ContainerReading, ContainerState, LiveComment
+from engine.ports import (
+    AccountAccess,
+    ContainerReading,
+    ContainerState,
+    LiveComment,
+    LivePost,
+    Quota,
+)
 
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
@@ -160,6 +167,38 @@ class GraphClient:
             cursors.add(cursor)
             wanted["after"] = cursor
         raise unreadable("a list that does not end")
+
+    async def live_posts(
+        self,
+        access: AccountAccess,
+        path: str,
+        fields: str,
+        since: datetime,
+        post_of: Callable[[Mapping[str, Any]], LivePost],
+    ) -> list[LivePost]:
+        """What went live at or after ``since``, newest first, over all pages of a list.
+
+        Raises:
+            RetryLater: the list cannot be read to its end, or a row of it cannot be understood.
+        """
+        oldest = since.replace(microsecond=0)  # the platform prints whole seconds
+        wanted = {"fields": fields, "since": str(int(oldest.timestamp()))}
+        rows = await self.rows(access, path, wanted)
+        try:
+            posts = {post.post_id: post for post in map(post_of, rows)}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise unreadable("a post without id, kind or time") from None
+        newest_first = sorted(posts.values(), key=lambda post: post.posted_at, reverse=True)
+        return [post for post in newest_first if post.posted_at >= oldest]
+
+    async def quota(self, access: AccountAccess, path: str) -> Quota:
+        """How many posts of the rolling day are used, of how many."""
+        value = await self.get(access, path, {"fields": "config,quota_usage"})
+        try:
+            (row,) = value["data"]
+            return Quota(int(row["quota_usage"]), int(row["config"]["quota_total"]))
+        except (KeyError, TypeError, ValueError):
+            raise unreadable("a limit that cannot be read") from None
 
     async def link_of(self, access: AccountAccess, post_id: str, name: str) -> str | None:
         """A post's public link; None when the platform shows none, or no such post."""

@@ -160,18 +160,8 @@ class ThreadsClient:
         self, access: AccountAccess, kind: str, since: datetime
     ) -> Sequence[LivePost]:
         """See the port."""
-        oldest = since.replace(microsecond=0)
-        rows = await self._graph.rows(
-            access,
-            self._of(access, "threads"),
-            {"fields": LIST_FIELDS, "since": str(int(oldest.timestamp()))},
-        )
-        try:
-            posts = {post.post_id: post for post in map(_post_of, rows)}
-        except (KeyError, TypeError, ValueError):
-            raise unreadable("a post without id, kind or time") from None
-        newest_first = sorted(posts.values(), key=lambda post: post.posted_at, reverse=True)
-        return [post for post in newest_first if post.posted_at >= oldest]
+        path = self._of(access, "threads")
+        return await self._graph.live_posts(access, path, LIST_FIELDS, since, _post_of)
 
     async def comment(self, access: AccountAccess, post_id: str, text: str) -> str:
         """See the port. A reply is a container too; only its publishing can be seen.
@@ -224,14 +214,7 @@ class ThreadsClient:
 
     async def read_quota(self, access: AccountAccess) -> Quota | None:
         """See the port."""
-        value = await self._graph.get(
-            access, self._of(access, "threads_publishing_limit"), {"fields": "quota_usage,config"}
-        )
-        try:
-            (row,) = value["data"]
-            return Quota(int(row["quota_usage"]), int(row["config"]["quota_total"]))
-        except (KeyError, TypeError, ValueError):
-            raise unreadable("a limit that cannot be read") from None
+        return await self._graph.quota(access, self._of(access, "threads_publishing_limit"))
 
     async def warm_up(self) -> None:
         """See the port."""

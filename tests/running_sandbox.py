@@ -76,6 +76,12 @@ class RunningSandbox:
         """The URL of a JPEG that the sandbox serves and can fetch."""
         return f"{self.base_url}/sandbox/media/{width}x{height}/{seed}.jpg"
 
+    def video(
+        self, width: int = 360, height: int = 640, seed: str = "a", seconds: float = 5
+    ) -> str:
+        """The URL of an MP4 that the sandbox serves and can fetch."""
+        return f"{self.base_url}/sandbox/media/{width}x{height}/{seed}.mp4?seconds={seconds}"
+
     def film(self, seconds: int = 3, seed: str = "a") -> str:
         """The URL of an upright MP4 that the sandbox serves and can fetch."""
         return f"{self.base_url}/sandbox/media/180x320/{seed}.mp4?seconds={seconds}"

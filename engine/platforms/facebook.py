@@ -66,7 +66,17 @@ LISTS: Final[Mapping[str, tuple[str, str]]] = {
     "video": ("videos", "id,description,created_time,permalink_url"),
     "reel": ("video_reels", "id,description,created_time,permalink_url"),
 }
-POSTS: Final = ("published_posts", "id,message,created_time,permalink_url,attachments")
+POSTS: Final = (
+    "published_posts",
+    "id,message,created_time,permalink_url,attachments{type,subattachments{type}}",
+)
+# What a post has attached, by Facebook's own word; several photos are one album. A link's preview
+# is attached too, and leaves a text a text.
+ATTACHED: Final[Mapping[str, str]] = {
+    "photo": "photo",
+    "album": "photos",
+    "video_inline": "video",
+}
 COMMENT_FIELDS: Final = "id,message,created_time,from"
 
 
@@ -342,8 +352,8 @@ def _reading_of_film(value: Mapping[str, Any], kind: str) -> ContainerReading:
 
 
 def _post_of(row: Mapping[str, Any], kind: str) -> LivePost:
-    photos = (row.get("attachments") or {}).get("data") or []
-    listed = kind if kind in FILMS else ("text", "photo", "photos")[min(len(photos), 2)]
+    attached = (row.get("attachments") or {}).get("data") or [{}]
+    listed = kind if kind in FILMS else ATTACHED.get(attached[0].get("type", ""), "text")
     return LivePost(
         post_id=str(row["id"]),
         text=unicodedata.normalize("NFC", row.get("message") or row.get("description") or ""),

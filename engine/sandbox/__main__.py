@@ -26,6 +26,11 @@ example:
   An account exists as soon as it is used: the token of 17841400000000001
   is sandbox-token-17841400000000001, on every platform.
 
+instead of the platforms' hosts:
+  /v25.0/  graph.instagram.com        /ig-api-upload/v25.0/  rupload.facebook.com
+  /v26.0/  graph.facebook.com         /video-upload/v26.0/   the upload_url of a reel
+  /v1.0/   graph.threads.net          /youtube/v3/, /upload/youtube/v3/, /token  Google's
+
 beside the imitated paths:
   GET  /sandbox/truth      ?account=&since=        what everybody sees, and when it arrived
   GET  /sandbox/requests   ?path=&account=&call=   what came in, answered or not
@@ -119,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     option("container-ready-s", float, 0.3, "seconds until a container is ready")
     option("publish-quota", int, 100, "posts of one account in a rolling day")
     option("idle-s", int, 75, "seconds until an idle connection is closed")
-    switch("fetch-media", "fetch and check the pictures, as the platform does")
+    switch("fetch-media", "fetch and check pictures and videos, as the platform does")
     switch("auto-accounts", "let an account exist as soon as its sandbox token is used")
     return parser
 

@@ -12,18 +12,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.control import Control
-from engine.sandbox.facebook import Facebook
 from engine.sandbox.graph import VERSION, GraphSurface
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.instagram import Instagram
 from engine.sandbox.instructions import BadInstruction
 from engine.sandbox.media import MediaChecker
+from engine.sandbox.meta import MetaRouter, upload_scope
 from engine.sandbox.pages import post_page
 from engine.sandbox.state import World
 from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
-from engine.sandbox.threads import Threads
-from engine.sandbox.uploads import DOOR
 from engine.sandbox.youtube import YouTube, is_google
 from engine.sandbox.youtube_state import YouTubeWorld
 
@@ -43,16 +40,7 @@ class Sandbox:
         self._checker = MediaChecker()
         self._registry = CollectorRegistry()
         surface = Surface(self._registry)
-        instagram, facebook = Instagram(self._checker).route, Facebook(self._checker).route
-        threads = Threads(self._checker).route
-        self._graph = GraphSurface(
-            lambda: self._world,
-            # Threads has a host and a version of its own; Instagram lives on two hosts, and on
-            # Facebook's it is asked after the Page.
-            lambda request: [threads] if request.version == "v1.0" else [facebook, instagram],
-            DOOR,
-            surface,
-        )
+        self._graph = GraphSurface(lambda: self._world, MetaRouter(self._checker).route, surface)
         self._youtube = YouTube(lambda: self._world, surface)
         control = Control(lambda: self._world, self._reset)
         self._site = Starlette(
@@ -60,8 +48,7 @@ class Sandbox:
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
                 Route("/p/{shortcode}/", self._page),
-                Route("/posts/{id}/", self._page),
-                Route("/reel/{id}/", self._page),
+                Route("/@{username}/post/{shortcode}", self._page),
                 Route("/watch", self._page),
                 Route("/shorts/{id}", self._page),
                 *control.routes(),
@@ -72,8 +59,10 @@ class Sandbox:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the start and end of the server's life."""
-        if scope["type"] == "http" and _is_graph(scope["path"].split("/", 2)[1]):
+        if scope["type"] == "http" and VERSION.match(scope["path"].split("/", 2)[1]):
             await self._graph(scope, receive, send)
+        elif upload := upload_scope(scope):
+            await self._graph(upload, receive, send)
         elif scope["type"] == "http" and is_google(scope["path"]):
             await self._youtube(scope, receive, send)
         else:
@@ -95,10 +84,6 @@ class Sandbox:
 
     async def _page(self, request: Request) -> Response:
         return post_page(request, self._world)
-
-
-def _is_graph(first: str) -> bool:
-    return VERSION.match(first) is not None or first in DOOR.prefixes
 
 
 def _unknown_path(request: Request, error: Exception) -> Response:

@@ -136,7 +136,12 @@ class Control:
         world.youtube.show_what_is_due(world)
         return _json(
             {
-                "posts": visible_posts(world, account, _instant(query.get("since", "0"))),
+                "posts": visible_posts(
+                    world,
+                    account,
+                    _instant(query.get("since", "0")),
+                    str(request.base_url).rstrip("/"),
+                ),
                 "hidden": world.youtube.hidden(account),
                 "requests": seen_requests(world, None, account, "publish"),
             }
@@ -161,21 +166,18 @@ class Control:
     async def read_picture(self, request: Request) -> Response:
         """A JPEG of the asked size."""
         path = request.path_params
-        return ranged(
-            request, jpeg(path["width"], path["height"], path["seed"]), media_type="image/jpeg"
-        )
+        # Drawing one takes milliseconds, in which nobody else would be answered.
+        picture = await asyncio.to_thread(jpeg, path["width"], path["height"], path["seed"])
+        return ranged(request, picture, media_type="image/jpeg")
 
     async def read_film(self, request: Request) -> Response:
         """An MP4 of the asked size, ``?seconds=`` long."""
         path = request.path_params
-        seconds = int(_instant(request.query_params.get("seconds", "5")))
-        if not 1 <= seconds <= SECONDS_LIMIT or max(path["width"], path["height"]) > SIDE_LIMIT:
-            raise BadInstruction(
-                f"a film has 1 to {SECONDS_LIMIT} seconds and sides of at most {SIDE_LIMIT} pixels"
-            )
-        # Sides of H.264 are even.
-        width, height = path["width"] // 2 * 2, path["height"] // 2 * 2
-        film = await asyncio.to_thread(mp4, width, height, path["seed"], seconds)
+        seconds = _instant(request.query_params.get("seconds", "5"))
+        sides = path["width"], path["height"]
+        if not 0 < seconds <= SECONDS_LIMIT or not all(16 <= side <= SIDE_LIMIT for side in sides):
+            raise BadInstruction("a film has sides of 16 to 2000 pixels and up to 1000 seconds")
+        film = await asyncio.to_thread(mp4, *sides, path["seed"], seconds)
         return ranged(request, film, media_type="video/mp4")
 
     async def read_bytes(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 PIECE: Final = bytes(range(256)) * 4096  # 1 MiB
-RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
+RANGE: Final = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
 def ranged(request: Request, body: bytes, *, media_type: str) -> Response:
@@ -21,8 +21,7 @@ def ranged(request: Request, body: bytes, *, media_type: str) -> Response:
     found = RANGE.fullmatch(request.headers.get("range", ""))
     if found is None:
         return Response(body, media_type=media_type, headers=headers)
-    start = int(found[1])
-    end = min(int(found[2] or len(body) - 1), len(body) - 1)
+    start, end = _asked(found, len(body))
     if start > end:
         headers["content-range"] = f"bytes */{len(body)}"
         return Response(status_code=416, headers=headers)
@@ -36,7 +35,7 @@ def endless(request: Request, size: int, *, media_type: str) -> Response:
     start, end, status = 0, size - 1, 200
     found = RANGE.fullmatch(request.headers.get("range", ""))
     if found is not None:
-        start, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
+        start, end = _asked(found, size)
         if start > end:
             headers["content-range"] = f"bytes */{size}"
             return Response(status_code=416, headers=headers)
@@ -53,3 +52,10 @@ def endless(request: Request, size: int, *, media_type: str) -> Response:
             position += len(piece)
 
     return StreamingResponse(pieces(), status, headers, media_type)
+
+
+def _asked(found: re.Match[str], size: int) -> tuple[int, int]:
+    """First and last byte of a range, which may also be the last so many bytes."""
+    if found[3]:
+        return (max(0, size - int(found[3])), size - 1) if int(found[3]) else (size, size - 1)
+    return int(found[1]), min(int(found[2] or size - 1), size - 1)

@@ -4,28 +4,28 @@ import asyncio
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.parameters import read_parameters
+from engine.sandbox.parameters import Parameters, read_parameters
 from engine.sandbox.state import DAY_S, Account, SeenRequest, World
 from engine.sandbox.surface import JSON, Answer, Surface, base_url_of, gone
 from engine.sandbox.wire import Wire, wire_of
 
 VERSION: Final = re.compile(r"^v\d{1,3}\.\d$")
-NESTED: Final = re.compile(r"\{[^{}]*\}")
-UPLOAD_CALLS: Final = frozenset({"upload", "probe_upload"})
-BATCH_LIMIT: Final = 50
-USAGE_TYPES: Final = {"v1.0": "threads", "v25.0": "instagram"}
+THREADS_VERSION: Final = "v1.0"
+UPLOAD_HOSTS: Final = ("ig-api-upload", "video-upload")
+Product = Literal["instagram", "pages", "threads"]  # as the usage header names them
+# Which error a spent budget gives. That of Threads is not documented: it gets the general one.
 INSTAGRAM_IDS: Final = "1784"
-NOBODY: Final = Account("", "", "")
+SPENT: Final = {"instagram": 80002, "pages": 80001, "threads": 4}
+EXPANSION: Final = re.compile(r"\{[^{}]*\}|\.\w+\([^()]*\)")  # from{id}, comments.limit(0)
 
 
 @dataclass(slots=True)
@@ -34,18 +34,19 @@ class GraphRequest:
 
     world: World
     node: str
-    parameters: dict[str, str]
-    account: Account  # whose token came; known once the call is carried out
+    parameters: Parameters
+    account: Account
     seen: SeenRequest
     base_url: str  # as the caller addressed it, without a slash at the end
     version: str
-    files: dict[str, bytes] = field(default_factory=dict)
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
-        """The names asked for in ``fields``; ``from{id,name}`` asks for ``from``."""
-        asked = NESTED.sub("", self.parameters.get("fields", default))
-        return [name for name in asked.split(",") if name]
+        """The names asked for in ``fields``, without what they are to be expanded with."""
+        text = self.parameters.get("fields", default)
+        while EXPANSION.search(text):
+            text = EXPANSION.sub("", text)
+        return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,18 @@ class Call:
     """One call of the platform's interface: its name and what carries it out."""
 
     name: str
-    act: Callable[[GraphRequest], Awaitable[dict[str, Any]]]
+    act: Callable[[GraphRequest], Awaitable[Any]]
     concerns_account: bool = False  # the node is the account, so the token must be the account's
+    product: Product = "instagram"
+    # One path may mean several calls, such as a post that is made public at once or later.
+    name_by: Callable[[World, str, Parameters], str] | None = None
+
+    def name_for(self, world: World, node: str, parameters: Parameters) -> str:
+        """The name under which requests are listed and faults are planned."""
+        return self.name_by(world, node, parameters) if self.name_by else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class UploadDoor:
-    """Where bytes come in: path prefixes, what reads such a request, and what routes it."""
-
-    prefixes: Collection[str]
-    read: Callable[[Scope, Receive], Awaitable[tuple[Any, str | None]]]
-    route: Callable[[World, str, str, str, Any], Call]
-
-
-Router = Callable[[GraphRequest, str, str], Call | None]
-"""Finds the call of a request, by its method and the node's edge."""
+Router = Callable[[World, str, tuple[str, ...]], Call | None]
 
 
 class GraphSurface:
@@ -75,22 +73,14 @@ class GraphSurface:
 
     Args:
         world: gives the present world; a reset puts another in its place.
-        routers: those of a request's host, asked in turn for the call.
-        uploads: takes bytes.
+        route: finds the call for a method and the path's segments after the version.
         surface: answers, or misbehaves as planned.
     """
 
-    def __init__(
-        self,
-        world: Callable[[], World],
-        routers: Callable[[GraphRequest], Sequence[Router]],
-        uploads: UploadDoor,
-        surface: Surface,
-    ) -> None:
-        self._surface = surface
+    def __init__(self, world: Callable[[], World], route: Router, surface: Surface) -> None:
         self._world = world
-        self._routers = routers
-        self._uploads = uploads
+        self._route = route
+        self._surface = surface
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request from its first byte to its answer, or to its planned misfortune."""
@@ -105,125 +95,54 @@ class GraphSurface:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, wire: Wire) -> None:
         world = self._world()
         method: str = scope["method"]
-        _, first, *rest = scope["path"].split("/")
-        is_upload = first in self._uploads.prefixes
-        version = rest.pop(0) if is_upload and rest else first
-        node, edge = ([*rest, "", ""])[:2]
-        path = "/" + "/".join(rest)
+        _, version, *rest = scope["path"].split("/")
+        segments = tuple(rest) or ("",)
+        path = "/" + "/".join(segments)
+        call = self._route(world, method, segments)
         number = world.number()
         seen = SeenRequest(
             id=f"A{number:010d}",
             method=method,
-            path=f"/{first}{path}" if is_upload else path,
-            call="unknown",
-            account=world.owner_of(node),
+            path=path,
+            call=call.name if call else "unknown",
+            account=world.owner_of(segments[0]),
             arrived_at=wire.arrived_at,
         )
         world.requests.append(seen)
-        request = GraphRequest(
-            world=world,
-            node=node,
-            parameters={},
-            account=NOBODY,
-            seen=seen,
-            base_url=base_url_of(scope),
-            version=version,
-        )
-        if is_upload:
-            sent, token = await self._uploads.read(scope, receive)
-            call: Call | None = self._uploads.route(world, first, node, method, sent)
-        else:
-            request.parameters, request.files, token = await read_parameters(scope, receive)
-            call = self._route_of(request, method, edge, count=len(rest))
-        seen.call = call.name if call else "unknown"
+        parameters, token = await read_parameters(scope, receive)
+        if call is not None:
+            seen.call = call.name_for(world, segments[0], parameters)
 
         async def carry_out(is_repeat: bool = False) -> Answer:
-            return await self._carry_out(replace(request, is_repeat=is_repeat), call, method, token)
+            headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
+            try:
+                account = authenticate(
+                    world, token, parameters, is_upload=segments[-1] in UPLOAD_HOSTS
+                )
+                if call is None or is_elsewhere(call, version):
+                    raise unsupported(method, segments)
+                if call.concerns_account and account.id != segments[0]:
+                    raise GraphError(190)
+                seen.account = account.id
+                product = product_of(world, call, account, segments[0])
+                spend_a_call(world, product, account, headers)
+                request = GraphRequest(
+                    world=world,
+                    node=segments[0],
+                    parameters=parameters,
+                    account=account,
+                    seen=seen,
+                    base_url=base_url_of(scope),
+                    version=version,
+                    is_repeat=is_repeat,
+                )
+                return Answer(200, orjson.dumps(await call.act(request)), headers)
+            except GraphError as error:
+                return Answer(error.status, error.body(seen.id), headers)
 
-        if is_upload and sent.is_broken:
-            await carry_out()  # what came is kept, and nobody is left to be answered
-            return
         await self._surface.respond(
             world, seen, carry_out, _planned_error, wire=wire, receive=receive, send=send
         )
-
-    def _route_of(
-        self, request: GraphRequest, method: str, edge: str, *, count: int
-    ) -> Call | None:
-        if method == "POST" and not request.node and "batch" in request.parameters:
-            return Call("batch", self._batch)
-        if count > 2:
-            return None
-        for router in self._routers(request):
-            call = router(request, method, edge)
-            if call is not None:
-                return call
-        return None
-
-    async def _carry_out(
-        self, request: GraphRequest, call: Call | None, method: str, token: str | None
-    ) -> Answer:
-        world, seen = request.world, request.seen
-        headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
-        try:
-            is_upload = call is not None and call.name in UPLOAD_CALLS
-            account = _authenticate(world, token, request.parameters, is_upload=is_upload)
-            if call is None:
-                raise GraphError(100, message=f"Unsupported {method.lower()} request")
-            if call.concerns_account and account.id != request.node:
-                raise GraphError(190)
-            seen.account = account.id
-            kind = USAGE_TYPES.get(request.version, "pages")
-            if account.id.startswith(INSTAGRAM_IDS) and kind == "pages":
-                kind = "instagram"
-            _spend_a_call(world, account, headers, kind)
-            request.account = account
-            return Answer(200, orjson.dumps(await call.act(request)), headers)
-        except GraphError as error:
-            return Answer(error.status, error.body(seen.id), headers)
-
-    async def _batch(self, request: GraphRequest) -> Any:
-        """Several requests in one, answered in their order.
-
-        Source: https://developers.facebook.com/docs/graph-api/batch-requests, read 2026-11-23.
-        """
-        try:
-            items = orjson.loads(request.parameters["batch"])
-        except orjson.JSONDecodeError:
-            raise GraphError(100, message="(#100) batch must be a JSON array") from None
-        if len(items) > BATCH_LIMIT:
-            raise GraphError(
-                100,
-                message="Too many requests in batch message. Maximum batch size is 50",
-            )
-        answers: list[Any] = []
-        for place, item in enumerate(items):
-            if place == request.world.switches.null_batch_item:
-                answers.append(None)
-                continue
-            answers.append(await self._batch_item(request, item))
-        return answers
-
-    async def _batch_item(self, request: GraphRequest, item: dict[str, Any]) -> dict[str, Any]:
-        url = urlsplit(str(item.get("relative_url", "")))
-        segments = [part for part in url.path.split("/") if part]
-        if segments and VERSION.match(segments[0]):
-            segments.pop(0)
-        node, edge = ([*segments, "", ""])[:2]
-        one = replace(
-            request,
-            node=node,
-            parameters={
-                # An item without a token of its own has the batch's, and its proof.
-                "appsecret_proof": request.parameters.get("appsecret_proof", ""),
-                **dict(parse_qsl(url.query) + parse_qsl(str(item.get("body", "")))),
-            },
-        )
-        method = str(item.get("method", "GET")).upper()
-        token = one.parameters.pop("access_token", request.account.token)
-        call = self._route_of(one, method, edge, count=len(segments))
-        answer = await self._carry_out(one, call, method, token)
-        return {"code": answer.status, "headers": [], "body": answer.body.decode()}
 
 
 def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
@@ -231,9 +150,14 @@ def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:
     return Answer(error.status, error.body(seen.id), [JSON])
 
 
-def _authenticate(
-    world: World, token: str | None, parameters: dict[str, str], *, is_upload: bool
+def authenticate(
+    world: World, token: str | None, parameters: Parameters, *, is_upload: bool = False
 ) -> Account:
+    """Whose token this is.
+
+    Raises:
+        GraphError: it is nobody's, it is dead, or its proof is missing.
+    """
     account = world.account_of(token) if token else None
     if account is None:
         raise GraphError(190)
@@ -251,8 +175,32 @@ def _authenticate(
     return account
 
 
-def _spend_a_call(
-    world: World, account: Account, headers: list[tuple[bytes, bytes]], kind: str
+def unsupported(method: str, segments: tuple[str, ...]) -> GraphError:
+    """What a path gives that means nothing: of a bare id, that it does not exist."""
+    subcode = 33 if len(segments) == 1 and segments[0] else None
+    return GraphError(
+        100,
+        subcode,
+        message=f"Unsupported {method.lower()} request. Object with ID '{segments[0]}' does not "
+        "exist, cannot be loaded due to missing permissions, or does not support this operation",
+    )
+
+
+def is_elsewhere(call: Call, version: str) -> bool:
+    """Whether a call is of Threads on Meta's other hosts, or theirs on its own."""
+    return (call.product == "threads") != (version == THREADS_VERSION)
+
+
+def product_of(world: World, call: Call, account: Account, node: str) -> Product:
+    """Whose budget a call is of; of an id that nobody knows, it is that of who asks."""
+    is_known = node in world.comments or world.owner_of(node) is not None
+    if is_known or call.product != "instagram" or account.id.startswith(INSTAGRAM_IDS):
+        return call.product
+    return "pages"
+
+
+def spend_a_call(
+    world: World, product: Product, account: Account, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """Count the call, report usage in the headers, and refuse when the budget is spent.
 
@@ -282,10 +230,10 @@ def _spend_a_call(
             b"x-business-use-case-usage",
             b'{"%s":[{"type":"%s","call_count":%d,"total_cputime":%d,"total_time":%d,'
             b'"estimated_time_to_regain_access":%d}]}'
-            % (account.id.encode(), kind.encode(), percent, percent, percent, wait_minutes),
+            % (account.id.encode(), product.encode(), percent, percent, percent, wait_minutes),
         )
     )
     if wait_minutes:
-        raise GraphError(80001 if kind == "pages" else 80002)
+        raise GraphError(SPENT[product])
     if switches.throttle:
         raise GraphError(switches.throttle)

@@ -40,6 +40,11 @@ ROWS: Final[dict[tuple[int, int | None], Row]] = {
         "permissions, or does not support this operation"
     ),
     (100, 2207023): Row("The media type is not valid"),
+    (100, 2207028): Row("A carousel takes from 2 to 10 items"),
+    (100, 2207035): Row("Product tag positions are not valid for videos"),
+    (100, 2207036): Row("Product tag positions are required for photos"),
+    (100, 2207037): Row("The product tags are not valid"),
+    (100, 2207040): Row("The maximum number of product tags is exceeded"),
     (102, None): Row("Session key invalid or no longer valid"),
     (190, None): Row("Invalid OAuth access token - Cannot parse access token"),
     (190, 458): Row("Error validating access token: The user has not authorized application"),
@@ -50,11 +55,13 @@ ROWS: Final[dict[tuple[int, int | None], Row]] = {
     (190, 467): Row("Error validating access token: The session is invalid"),
     (190, 492): Row("Invalid session"),
     (200, None): Row("Permissions error", 403),
+    (324, None): Row("Missing or invalid image file"),
     (341, None): Row("Application limit reached", 400, True),
     (352, 2207026): Row("The video format is not supported"),
     (368, None): Row("The action attempted has been deemed abusive or is otherwise disallowed"),
     (506, None): Row("Duplicate status message"),
     (613, None): Row("Calls to this api have exceeded the rate limit", 400, True),
+    (6000, None): Row("There was a problem uploading your video file"),
     (9004, 2207052): Row("Only photo or video can be accepted as media type"),
     (9007, 2207027): Row("Media ID is not available"),
     (36000, 2207004): Row("The image is too large to download"),
@@ -67,35 +74,36 @@ ROWS: Final[dict[tuple[int, int | None], Row]] = {
     (-1, 2207073): Row("The media type is not supported"),
     (-2, 2207003): Row("It takes too long to download the media"),
     (-2, 2207020): Row("The media you are trying to access has expired"),
-    (100, 2207028): Row("A carousel holds 2 to 10 items"),
-    (100, 2207035): Row("The product tag is not valid"),
-    (100, 2207036): Row("The product tag is not valid"),
-    (100, 2207037): Row("The product tag is not valid"),
-    (100, 2207040): Row("Too many tags"),
-    (6000, None): Row("There was a problem uploading your video file"),
-    (1349125, None): Row("Please wait before uploading more videos"),
-    (1363019, None): Row("There was a problem uploading your video", 500, True),
-    (1363020, None): Row("A video file was not selected"),
-    (1363021, None): Row("There was a problem uploading your video", 500, True),
-    (1363022, None): Row("The video file is too small"),
-    (1363023, None): Row("The video file is too large"),
+    (1349125, None): Row("You have uploaded too many videos in a short time", 400, True),
+    (1363019, None): Row("Video upload error", 500, True),
+    (1363020, None): Row("No video file was selected"),
+    (1363021, None): Row("Video upload is having problems", 500, True),
+    (1363022, None): Row("The video is too small"),
+    (1363023, None): Row("The video is too large"),
     (1363024, None): Row("The video format is not supported"),
     (1363025, None): Row("The video is too short"),
     (1363026, None): Row("The video is too long"),
-    (1363030, None): Row("The upload of the video timed out", 500, True),
-    (1363031, None): Row("The video format is not supported"),
-    (1363032, None): Row("The video format is not supported"),
-    (1363033, None): Row("The video upload was interrupted", 500, True),
-    (1363037, None): Row("The offset of the chunk is wrong"),
-    (1363041, None): Row("The upload session is invalid or expired"),
-    (1363042, None): Row("No permission to upload the video", 403),
-    (1363045, None): Row("The size of the file does not match"),
+    (1363030, None): Row("Your video upload timed out before it could be completed", 500, True),
+    (1363031, None): Row("The video file is corrupt or of an unknown format"),
+    (1363032, None): Row("The video encoding is not supported"),
+    (1363033, None): Row("There was a problem uploading your video", 500, True),
+    (1363037, None): Row("The start offset is not the expected one"),
+    (1363041, None): Row("The upload session is not valid or has expired"),
+    (1363042, None): Row("No permission to upload a video here", 403),
+    (1363045, None): Row("The uploaded bytes and the announced size differ"),
     (1363047, None): Row("The video is still being processed", 500, True),
     (1390008, None): Row("The caption of the video is too long"),
-    (1609005, None): Row("The link could not be read"),
-    (80000, None): Row("There have been too many calls to this ad account", 400, True),
+    (1609005, None): Row("The link could not be scraped"),
+    (80000, None): Row("There have been too many calls from this ad account", 400, True),
     (80001, None): Row("There have been too many calls to this Page account", 400, True),
     (80002, None): Row("There have been too many calls to this Instagram account", 400, True),
+    (80003, None): Row("There have been too many calls to this custom audience", 400, True),
+    (80004, None): Row("There have been too many calls to this ad account", 400, True),
+    (80005, None): Row("There have been too many leadgen calls to this Page", 400, True),
+    (80006, None): Row("There have been too many Messenger calls to this Page", 400, True),
+    (80008, None): Row("There have been too many calls to this WhatsApp account", 400, True),
+    (80009, None): Row("There have been too many calls to this catalog", 400, True),
+    (80014, None): Row("There have been too many batch calls to this catalog", 400, True),
 }
 UNLISTED: Final = Row("An error occurred")
 
@@ -108,7 +116,10 @@ class GraphError(Exception):
         subcode: Graph's ``error_subcode``, if any.
         message: instead of the row's own.
         status: HTTP status instead of the row's own.
+        data: ``error_data``, which Meta writes as a JSON string.
     """
+
+    type = "OAuthException"  # Meta puts nearly everything under it; clients look at the code
 
     def __init__(
         self,
@@ -117,6 +128,7 @@ class GraphError(Exception):
         *,
         message: str | None = None,
         status: int | None = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         row = ROWS.get((code, subcode)) or ROWS.get((code, None)) or UNLISTED
         super().__init__(message or row.message)
@@ -124,17 +136,19 @@ class GraphError(Exception):
         self.subcode = subcode
         self.status = status or row.status
         self.is_transient = row.is_transient
+        self.data = data
 
     def body(self, trace_id: str) -> bytes:
         """The envelope, as bytes of JSON."""
         error: dict[str, Any] = {
-            # Meta puts nearly everything under this type; clients must look at the code.
             "message": str(self),
-            "type": "OAuthException",
+            "type": self.type,
             "code": self.code,
         }
         if self.subcode is not None:
             error["error_subcode"] = self.subcode
+        if self.data is not None:
+            error["error_data"] = orjson.dumps(self.data).decode()
         error["is_transient"] = self.is_transient
         error["fbtrace_id"] = trace_id
         return orjson.dumps({"error": error})

@@ -1,104 +1,116 @@
-"""Lists as the Graph API gives them: newest first, in pages with cursors, by chosen fields."""
+"""Lists as the Graph API gives them: chosen fields, a time window, cursors, pages."""
 
 import base64
 import binascii
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.state import World
 
 PAGE_DEFAULT: Final = 25
 PAGE_LIMIT: Final = 100
 
 
 class Numbered(Protocol):
-    """What can be listed: later things have larger numbers."""
+    """Whatever has its place in the series of all things."""
 
-    @property
-    def number(self) -> int:
-        """Its place."""
-        ...
+    number: int
 
 
-T = TypeVar("T", bound=Numbered)
+Item = TypeVar("Item", bound=Numbered)
 
 
 def page_of(
     request: GraphRequest,
-    things: Sequence[T],
-    instant: Callable[[T], float],
-    listed: Callable[[T], dict[str, Any]],
-    kind: str,
+    items: Iterable[Item],
+    row: Callable[[Item], dict[str, Any]],
     *,
-    limit: int = PAGE_LIMIT,
+    kind: str,
+    default: int = PAGE_DEFAULT,
+    most: int = PAGE_LIMIT,
+    is_newest_first: bool = True,
 ) -> dict[str, Any]:
-    """One page of ``things``, which are oldest first.
+    """One page of a list: ``data``, and ``paging`` with ``next`` unless it is the last.
 
     Args:
-        request: says ``since``, ``until``, ``limit``, ``after`` and ``fields``.
-        things: what there is.
-        instant: when a thing appeared.
-        listed: all its fields.
-        kind: what the platform calls such a thing in its errors.
-        limit: the platform's largest page.
+        request: whose ``limit``, ``after`` and ``fields`` count.
+        items: everything there is, in the order of the list.
+        row: every field of one item by its name.
+        kind: what the platform calls such an item when a field does not exist.
+        default: rows of a page when no limit is given.
+        most: rows of a page at most.
+        is_newest_first: the items' numbers fall; otherwise they rise.
     """
     given = request.parameters
-    since = number_in(given, "since", 0.0)
-    until = number_in(given, "until", math.inf)
-    wanted_size = int(number_in(given, "limit", PAGE_DEFAULT))
-    if wanted_size < 1:
+    limit = int(number_of(given, "limit", default))
+    if limit < 1:
         raise GraphError(100, message="(#100) limit must be a positive number")
-    below, is_gap = _position(given.get("after"))
+    passed, is_gap = _position(given.get("after"))
     names = request.fields()
-    wanted = [
-        thing
-        for thing in reversed(things)
-        # The platform compares whole seconds, as it prints them.
-        if since <= int(instant(thing)) <= until and (below is None or thing.number < below)
-    ]
-    page = [] if is_gap else wanted[: min(wanted_size, limit)]
-    rows = []
-    for thing in page:
-        values = listed(thing)
-        rows.append({"id": values["id"], **chosen(values, names, kind)})
+    sign = -1 if is_newest_first else 1
+    wanted = [item for item in items if passed is None or (item.number - passed) * sign > 0]
     if not wanted:
         return {"data": []}
+    page = [] if is_gap else wanted[: min(limit, most)]
+    rows = []
+    for item in page:
+        values = row(item)
+        rows.append({"id": values["id"], **chosen(values, names, kind)})
     if is_gap:
-        next_cursor, has_more = _cursor(below, is_gap=False), True
+        next_cursor, has_more = _cursor(passed, is_gap=False), True
     else:
         next_cursor = _cursor(page[-1].number, is_gap=request.world.switches.sparse_pages)
         has_more = len(wanted) > len(page)
-    first = page[0].number if page else (below or 0)
+    first = page[0].number if page else (passed or 0)
     paging: dict[str, Any] = {
         "cursors": {"before": _cursor(first, is_gap=False), "after": next_cursor}
     }
     if has_more:
+        again = {
+            **given,
+            "fields": given.get("fields", "id"),
+            "limit": str(limit),
+            "after": next_cursor,
+        }
+        again.pop("appsecret_proof", None)
         paging["next"] = (
-            f"{request.base_url}/{request.version}{request.seen.path}"
-            f"?fields={','.join(names)}&limit={wanted_size}&after={next_cursor}"
+            f"{request.base_url}/{request.version}{request.seen.path}?{urlencode(again, safe=',')}"
         )
     return {"data": rows, "paging": paging}
 
 
-def chosen(values: dict[str, Any], names: list[str], kind: str) -> dict[str, Any]:
-    """The asked fields; one that does not exist is an error. ``a.limit(0)`` asks for ``a``."""
-    found = {}
+def window(given: dict[str, str]) -> Callable[[float], bool]:
+    """Whether an instant lies within ``since`` and ``until``, both inclusive, in whole seconds."""
+    since = _instant(given, "since", 0.0)
+    until = _instant(given, "until", math.inf)
+    # The platform compares whole seconds, as it prints them.
+    return lambda instant: since <= int(instant) <= until
+
+
+def chosen(values: dict[str, Any], names: Iterable[str], kind: str) -> dict[str, Any]:
+    """The asked fields of one thing.
+
+    Raises:
+        GraphError: it has no such field.
+    """
     for name in names:
-        bare = name.partition(".")[0]
-        if bare not in values:
+        if name not in values:
             raise GraphError(
                 100, message=f"(#100) Tried accessing nonexisting field ({name}) on type ({kind})"
             )
-        found[bare] = values[bare]
-    return found
+    return {name: values[name] for name in names if values[name] is not None}
 
 
-def number_in(given: dict[str, str], name: str, default: float) -> float:
-    """A parameter that must be a number."""
+def number_of(given: dict[str, str], name: str, default: float) -> float:
+    """A parameter as a finite number.
+
+    Raises:
+        GraphError: it is something else.
+    """
     if name not in given:
         return default
     try:
@@ -110,20 +122,26 @@ def number_in(given: dict[str, str], name: str, default: float) -> float:
     return value
 
 
-def graph_time(instant: float) -> str:
-    """Unix seconds as Graph prints them."""
+def is_true(given: dict[str, str], name: str, *, default: bool = False) -> bool:
+    """A parameter as a truth value, in any form that Graph takes."""
+    text = given.get(name, "").lower()
+    return default if not text else text in ("true", "1", "yes", "on")
+
+
+def printed(instant: float) -> str:
+    """An instant as Graph prints it: ``2017-05-19T23:27:28+0000``."""
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def flicker(world: World) -> None:
-    """Now and then a good read says that the thing does not exist, as seen in the field.
-
-    Source: https://github.com/gitroomhq/postiz-app/issues/1562, read 2026-11-23.
-    """
-    if world.switches.flicker_every:
-        world.reads += 1
-        if world.reads % world.switches.flicker_every == 0:
-            raise GraphError(100, 33)
+def _instant(given: dict[str, str], name: str, default: float) -> float:
+    """Unix seconds, however it was written: so, or in ISO 8601."""
+    try:
+        moment = datetime.fromisoformat(given.get(name, ""))
+    except ValueError:
+        return number_of(given, name, default)
+    if given[name].isdigit():  # ISO 8601 also knows dates without any dash
+        return number_of(given, name, default)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _cursor(number: int | None, *, is_gap: bool) -> str:
@@ -131,7 +149,7 @@ def _cursor(number: int | None, *, is_gap: bool) -> str:
 
 
 def _position(cursor: str | None) -> tuple[int | None, bool]:
-    """The number to go on below, and whether an empty page stands in between."""
+    """The number to go on from, and whether an empty page stands in between."""
     if cursor is None:
         return None, False
     try:

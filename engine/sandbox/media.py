@@ -1,40 +1,37 @@
-"""Fetching and checking the media that containers point to, as the platforms do."""
+"""Fetching and checking the files that containers and videos point to, as the platform does."""
 
 import asyncio
-import io
-from typing import Final
+import tempfile
+from typing import IO, Final, Protocol
 
 import httpx
-from PIL import Image, UnidentifiedImageError
 
-from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.state import Container, Medium
-from engine.sandbox.videos import VideoFacts, inspect
-
-# https://developers.facebook.com/docs/instagram-platform/content-publishing and the table at
-# https://developers.facebook.com/docs/instagram-platform/reference/error-codes, read 2026-11-23
-SIZE_LIMIT: Final = 8 * 1024 * 1024  # bytes
-NARROWEST: Final = 4 / 5
-WIDEST: Final = 1.91
-TOLERANCE: Final = 0.01  # of the ratio: pixels are whole
-
-TOO_LARGE: Final = (36000, 2207004)
-BAD_FORMAT: Final = (36001, 2207005)
-BAD_RATIO: Final = (36003, 2207009)
-NOT_FETCHED: Final = (9004, 2207052)
+from engine.sandbox.media_rules import (
+    NOT_FETCHED,
+    TOO_LARGE,
+    MediaFault,
+    PictureRules,
+    Rules,
+    inspect_bytes,
+)
 
 FETCH_TIMEOUT_S: Final = 10.0
 FETCHES_AT_ONCE: Final = 8
+IN_MEMORY: Final = 16 * 1024 * 1024  # bytes of a file beyond which it waits on the disk
 
 
-VIDEO_LIMIT: Final = 300 * 1024 * 1024  # bytes
-SHORTEST_S: Final = 3.0
-LONGEST_S: Final = {"reel": 900.0, "story": 60.0, "carousel": 60.0, "video": 4 * 3600.0}
-BAD_VIDEO: Final = (352, 2207026)
+class Pending(Protocol):
+    """What waits for its file."""
+
+    def fetched(self) -> None:
+        """The file is there and good."""
+
+    def refused(self, fault: MediaFault) -> None:
+        """The file is not there, or not good."""
 
 
 class MediaChecker:
-    """Fetches each URL once and remembers what was good.
+    """Fetches each URL once for each set of rules and remembers what was good.
 
     Failures are not remembered: a host that was down may be up for the next container.
     """
@@ -44,27 +41,49 @@ class MediaChecker:
             timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=3, trust_env=False
         )
         self._gate = asyncio.Semaphore(FETCHES_AT_ONCE)
-        self._good: set[tuple[str, str]] = set()
+        self._good: set[tuple[str, Rules]] = set()
         self._running: set[asyncio.Task[None]] = set()
 
-    def check_soon(self, container: Container) -> None:
-        """Check while the container is in progress; a fault shows in its status."""
-        if all(self._is_good(medium, container.kind) for medium in container.media):
-            container.is_fetched = True
+    def check_soon(self, pending: Pending, url: str, rules: Rules) -> None:
+        """Check while the thing is in progress; a fault shows in its status."""
+        if (url, rules) in self._good:
+            pending.fetched()
             return
-        task = asyncio.create_task(self._check_for(container))
+        task = asyncio.create_task(self._check_for(pending, url, rules))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def check_now(self, media: list[Medium], kind: str) -> None:
-        """Check before anything exists.
+    async def check_now(self, url: str, rules: Rules) -> None:
+        """Check before the thing exists.
 
         Raises:
-            GraphError: the first medium's fault.
+            MediaFault: what is wrong with the file.
         """
-        for medium in media:
-            if not self._is_good(medium, kind):
-                await self._check(medium, kind)
+        if (url, rules) in self._good:
+            return
+        async with self._gate:
+            if (url, rules) not in self._good:
+                with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+                    await self._fetch(url, file, rules.size_limit)
+                    file.seek(0)
+                    await _inspect(rules, file)
+                self._good.add((url, rules))
+
+    async def check_bytes(self, body: bytes, rules: Rules) -> None:
+        """Check a file that came with the request.
+
+        Raises:
+            MediaFault: what is wrong with it.
+        """
+        await asyncio.to_thread(inspect_bytes, rules, body)
+
+    async def answers(self, url: str) -> bool:
+        """Whether a page can be fetched."""
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_S), self._client.stream("GET", url) as answer:
+                return answer.status_code < 400
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            return False
 
     async def close(self) -> None:
         """Stop fetching."""
@@ -72,70 +91,31 @@ class MediaChecker:
             task.cancel()
         await self._client.aclose()
 
-    def _is_good(self, medium: Medium, kind: str) -> bool:
-        return medium.url is None or (medium.url, kind) in self._good
-
-    async def _check_for(self, container: Container) -> None:
+    async def _check_for(self, pending: Pending, url: str, rules: Rules) -> None:
         try:
-            await self.check_now(container.media, container.kind)
-        except GraphError as error:
-            is_threads = container.platform == "threads"
-            container.failure = "FAILED_DOWNLOADING_VIDEO" if is_threads else error.subcode
+            await self.check_now(url, rules)
+        except MediaFault as fault:
+            pending.refused(fault)
         else:
-            container.is_fetched = True
+            pending.fetched()
 
-    async def _check(self, medium: Medium, kind: str) -> None:
-        url = medium.url or ""
-        async with self._gate:
-            if self._is_good(medium, kind):
-                return
-            if medium.kind == "video":
-                facts = await asyncio.to_thread(inspect, await self._fetch(url, VIDEO_LIMIT))
-                _judge(facts, kind)
-            else:
-                _inspect(await self._fetch(url, SIZE_LIMIT), kind)
-            self._good.add((url, kind))
-
-    async def _fetch(self, url: str, limit: int) -> bytes:
+    async def _fetch(self, url: str, file: IO[bytes], limit: int) -> None:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S), self._client.stream("GET", url) as answer:
                 if answer.status_code != 200:
-                    raise GraphError(*NOT_FETCHED)
-                body = bytearray()
+                    raise MediaFault(NOT_FETCHED, "FAILED_DOWNLOADING_VIDEO")
+                size = 0
                 async for part in answer.aiter_bytes():
-                    body += part
-                    if len(body) > limit:
-                        raise GraphError(*TOO_LARGE)
-                return bytes(body)
+                    size += len(part)
+                    if size > limit:
+                        raise MediaFault(TOO_LARGE, "UNKNOWN", 1363023)
+                    file.write(part)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            raise GraphError(*NOT_FETCHED) from None
+            raise MediaFault(NOT_FETCHED, "FAILED_DOWNLOADING_VIDEO") from None
 
 
-def _judge(facts: VideoFacts | None, kind: str) -> None:
-    """Raise the fault of a film."""
-    if facts is None:
-        raise GraphError(*NOT_FETCHED)
-    longest = LONGEST_S.get(kind, LONGEST_S["video"])
-    if (
-        facts.codec not in ("h264", "hevc")
-        or facts.audio_codec not in (None, "aac")
-        or not SHORTEST_S - 0.1 <= facts.duration_s <= longest + 0.5
-        or (kind != "video" and not 23 <= facts.fps <= 60)
-    ):
-        raise GraphError(*BAD_VIDEO)
-
-
-def _inspect(body: bytes, rule: str) -> None:
-    """Raise the fault of a picture, by its own bytes rather than by its declared type."""
-    try:
-        with Image.open(io.BytesIO(body)) as picture:
-            kind, (width, height) = picture.format, picture.size
-    except UnidentifiedImageError:
-        raise GraphError(*NOT_FETCHED) from None
-    except Image.DecompressionBombError:
-        raise GraphError(*TOO_LARGE) from None
-    if kind not in ("JPEG", "PNG"):
-        raise GraphError(*BAD_FORMAT)
-    is_shaped = NARROWEST - TOLERANCE <= width / height <= WIDEST + TOLERANCE
-    if rule in ("image", "carousel") and not is_shaped:
-        raise GraphError(*BAD_RATIO)
+async def _inspect(rules: Rules, file: IO[bytes]) -> None:
+    if isinstance(rules, PictureRules):
+        rules.inspect(file)  # reads only the head of the file
+    else:
+        await asyncio.to_thread(rules.inspect, file)

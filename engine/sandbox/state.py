@@ -1,19 +1,24 @@
 """What the imitated platform knows: accounts, containers, posts, and the requests it saw."""
 
+import asyncio
+import hashlib
 import itertools
 import re
-from collections import deque
+from abc import ABC, abstractmethod
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from engine.sandbox.clock import SandboxClock
 from engine.sandbox.faults import FaultPlan
+from engine.sandbox.media_rules import MediaFault
 from engine.sandbox.switches import Switches
 
 if TYPE_CHECKING:
     from engine.sandbox.youtube_state import YouTubeWorld
 
 DAY_S: Final = 86_400.0
+LOOP_BYTES: Final = 1024 * 1024  # more are hashed in a thread: a millisecond or so each
 REQUESTS_KEPT: Final = 20_000
 ACCOUNT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # it stands in paths and headers
 AUTO_TOKEN: Final = "sandbox-token-"  # noqa: S105 - a prefix that documents itself, no secret
@@ -28,22 +33,26 @@ class Account:
     token: str = field(repr=False)
     token_expires_at: float | None = None
     token_subcode: int | None = None  # of error 190, when the token is dead
-    posts: list["PublicPost"] = field(default_factory=list)  # oldest first
+    posts: list["PublicPost"] = field(default_factory=list)  # of every platform, oldest first
     published_at: deque[float] = field(default_factory=deque)
     called_at: deque[float] = field(default_factory=deque)
-    made_at: deque[float] = field(default_factory=deque)
+    spent_at: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def quota_used(self, now: float) -> int:
         """Posts in the rolling day."""
         return _within_a_day(self.published_at, now)
 
-    def made_in_a_day(self, now: float) -> int:
-        """Containers in the rolling day."""
-        return _within_a_day(self.made_at, now)
-
     def calls_used(self, now: float) -> int:
         """Calls in the rolling day; they are counted only while a budget is set."""
         return _within_a_day(self.called_at, now)
+
+    def spent(self, what: str, now: float) -> int:
+        """How much of another daily quota is used in the rolling day."""
+        return _within_a_day(self.spent_at[what], now)
+
+    def spend(self, what: str, now: float) -> None:
+        """Use one of another daily quota."""
+        self.spent_at[what].append(now)
 
 
 def _within_a_day(instants: deque[float], now: float) -> int:
@@ -54,28 +63,45 @@ def _within_a_day(instants: deque[float], now: float) -> int:
 
 @dataclass(slots=True)
 class Medium:
-    """A picture or video of a post. ``url`` is None for bytes that were sent instead."""
+    """One picture or video of a post. Uploaded bytes are counted and hashed, never kept."""
 
-    kind: str
-    url: str | None
+    kind: Literal["image", "video"]
+    url: str | None = None
     alt_text: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    id: str = ""
 
     def listed(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"kind": self.kind, "url": self.url, "alt_text": self.alt_text}
+        """As JSON, without what is not known."""
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "id"}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(slots=True)
-class Upload:
-    """Bytes that are sent to the platform instead of an address; they are counted, not kept."""
+class Received:
+    """The bytes of an upload that came so far, which need not be all."""
 
-    size: int | None = None  # announced by the first piece
-    received: int = 0
+    file_size: int | None = None
+    offset: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was announced has come."""
-        return self.size is not None and self.received >= self.size
+        """Whether every announced byte is there."""
+        return self.offset > 0 and self.offset == self.file_size
+
+    def restart(self) -> None:
+        """Forget what came."""
+        self.file_size, self.offset, self.digest = None, 0, hashlib.sha256()
+
+    async def take(self, part: bytes) -> None:
+        """Count and hash some more."""
+        self.offset += len(part)
+        if len(part) <= LOOP_BYTES:
+            self.digest.update(part)
+        else:
+            await asyncio.to_thread(self.digest.update, part)
 
 
 @dataclass(slots=True)
@@ -84,18 +110,45 @@ class Container:
 
     id: str
     account: Account
-    platform: str
-    kind: str
     caption: str
-    media: list[Medium]
+    image_url: str
+    alt_text: str | None
     created_at: float
-    children: tuple["Container", ...] = ()
-    upload: Upload | None = None
-    reply_to: str | None = None
     polls: int = 0
     is_fetched: bool = False
-    failure: int | str | None = None  # Instagram's subcode, or Threads' word
+    failure_subcode: int | None = None
     post: "PublicPost | None" = None
+    platform: str = "instagram"
+    kind: str = "image"
+    video_url: str | None = None
+    is_carousel_item: bool = False
+    children: tuple["Container", ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    failure_reason: str | None = None  # as Threads words it
+    received: Received | None = None  # of a resumable upload
+    finished_at: float | None = None  # when somebody first could know that it is ready
+    reply_to: "PublicPost | None" = None
+
+    def fetched(self) -> None:
+        """The file that it points to is there and good."""
+        self.is_fetched = True
+
+    def refused(self, fault: MediaFault) -> None:
+        """The file that it points to is not there, or not good."""
+        self.failure_subcode, self.failure_reason = fault.subcode, fault.reason
+
+    def media(self) -> tuple[Medium, ...]:
+        """What the post will show, in order."""
+        if self.children:
+            return tuple(medium for child in self.children for medium in child.media())
+        if self.received is not None:
+            digest = self.received.digest.hexdigest()
+            return (Medium("video", None, None, self.received.offset, digest, self.id),)
+        if self.video_url:
+            return (Medium("video", self.video_url, self.alt_text, id=self.id),)
+        if self.image_url:
+            return (Medium("image", self.image_url, self.alt_text, id=self.id),)
+        return ()
 
     def status_code(self, now: float, switches: Switches) -> str:
         """The state under Meta's own name.
@@ -107,11 +160,10 @@ class Container:
             return "PUBLISHED"
         if now - self.created_at >= switches.container_life_s:
             return "EXPIRED"
-        if self.failure is not None:
+        if self.failure_subcode is not None or self.failure_reason is not None:
             return "ERROR"
         if (
             self.is_fetched
-            and (self.upload is None or self.upload.is_whole)
             and self.polls >= switches.container_ready_polls
             and now - self.created_at >= switches.container_ready_s
         ):
@@ -120,75 +172,90 @@ class Container:
 
 
 @dataclass(slots=True)
-class Node:
-    """A Facebook post, photo or video, published or not.
-
-    Attributes:
-        kind: ``post``, ``photo``, ``video`` or ``reel``.
-        attached: ids of the photos of a post.
-        phase: how far a video's upload is: ``start``, ``transfer`` or ``finish``.
-    """
-
-    id: str
-    account: Account
-    kind: str
-    text: str
-    media: list[Medium]
-    created_at: float
-    attached: tuple[str, ...] = ()
-    link: str | None = None
-    title: str = ""
-    is_published: bool = False
-    scheduled_at: float | None = None
-    phase: str = "finish"
-    upload: Upload | None = None
-    is_fetched: bool = True
-    failure: str | None = None
-    post: "PublicPost | None" = None
-
-
-@dataclass(slots=True, frozen=True)
 class Comment:
-    """A comment under a post."""
+    """What somebody wrote under a post."""
 
     number: int
     id: str
+    author: Account
     text: str
-    account: Account
-    created_at: float
+    posted_at: float
+    parent: "Comment | None" = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PublicPost:
     """What everybody sees. ``arrived_at`` is the publish request's first byte, in real time."""
 
     number: int
     id: str
     account: Account
-    platform: str
-    kind: str
     container_id: str
     caption: str
-    media: list[Medium]
+    alt_text: str | None
+    image_url: str
     shortcode: str
     posted_at: float
     arrived_at: float
     request_id: str
+    platform: str = "instagram"
+    kind: str = "image"
     title: str = ""
-    path: str = ""
+    media: tuple[Medium, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    comments: list[Comment] = field(default_factory=list)
+    replies: list["PublicPost"] = field(default_factory=list)  # on Threads a reply is a post
+    parent: "PublicPost | None" = None
+    is_deleted: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where its page is on this host."""
+        if self.platform == "youtube":
+            return f"/watch?v={self.id}"
+        if self.platform == "threads":
+            return f"/@{self.account.username}/post/{self.shortcode}"
+        return f"/p/{self.shortcode}/"
+
+    def own_comments(self) -> list[str]:
+        """What the account itself wrote under its post, oldest first."""
+        return [one.text for one in self.comments if one.author is self.account] + [
+            reply.caption
+            for reply in self.replies
+            if reply.account is self.account and not reply.is_deleted
+        ]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class PageObject(ABC):
+    """A post, photo or video of a Facebook Page, which nobody sees before it is ``public``.
+
+    Attributes:
+        appears_at: the instant of the sandbox's clock from which it may be public; None while
+            nobody asked for that.
+        arrived_at: first byte of the request that asked for it, in real time.
+    """
+
+    number: int
+    id: str
+    account: Account
+    created_at: float
+    arrived_at: float
+    request_id: str
+    text: str = ""
+    appears_at: float | None = None
+    scheduled_at: float | None = None
+    public: PublicPost | None = None
     is_deleted: bool = False
     comments: list[Comment] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)  # what the platform alone has
 
-    @property
-    def image_url(self) -> str:
-        """Of the first picture or video."""
-        return (self.media[0].url or "") if self.media else ""
+    @abstractmethod
+    def due_at(self, switches: Switches) -> float | None:
+        """When it becomes public; None as long as that is open."""
 
-    @property
-    def alt_text(self) -> str | None:
-        """Of the first picture or video."""
-        return self.media[0].alt_text if self.media else None
+    @abstractmethod
+    def appear(self, world: "World", at: float) -> None:
+        """Become public."""
 
 
 @dataclass(slots=True)
@@ -227,10 +294,10 @@ class World:
         self.by_token: dict[str, Account] = {}
         self.containers: dict[str, Container] = {}
         self.posts: dict[str, PublicPost] = {}
-        self.nodes: dict[str, Node] = {}
         self.by_shortcode: dict[str, PublicPost] = {}
-        self.by_path: dict[str, PublicPost] = {}
-        self.deleted: list[PublicPost] = []
+        self.comments: dict[str, tuple[PublicPost | PageObject, Comment]] = {}
+        self.page_objects: dict[str, PageObject] = {}
+        self.pending: dict[str, PageObject] = {}  # will be public once their time has come
         self.requests: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
         self.reads = 0  # of containers and posts, for the flicker
         self._numbers = itertools.count(1)
@@ -264,50 +331,72 @@ class World:
         """The account that an id belongs to, whatever kind of thing it names."""
         if node_id in self.accounts:
             return node_id
-        thing = self.containers.get(node_id) or self.posts.get(node_id) or self.nodes.get(node_id)
+        thing = (
+            self.containers.get(node_id)
+            or self.posts.get(node_id)
+            or self.page_objects.get(node_id)
+        )
         return None if thing is None else thing.account.id
+
+    def settle(self) -> None:
+        """Let everything appear whose time has come by the sandbox's clock."""
+        now = self.clock.now()
+        for thing in list(self.pending.values()):
+            due_at = thing.due_at(self.switches)
+            if due_at is not None and due_at <= now:
+                del self.pending[thing.id]
+                thing.appear(self, due_at)
 
     def show(self, container: Container, arrived_at: float, request_id: str) -> PublicPost:
         """Make a container visible, once more if it already is."""
         number = self.number()
-        post = self.add_post(
+        post = PublicPost(
             number=number,
             id=f"180{number:014d}",
             account=container.account,
-            platform=container.platform,
-            kind=container.kind,
             container_id=container.id,
             caption=container.caption,
-            media=[*container.media, *(m for child in container.children for m in child.media)],
+            alt_text=container.alt_text,
+            image_url=container.image_url,
+            shortcode=shortcode_of(number),
+            posted_at=self.clock.now(),
             arrived_at=arrived_at,
             request_id=request_id,
+            platform=container.platform,
+            kind=container.kind,
+            media=container.media(),
+            details=container.details,
+            parent=container.reply_to,
         )
         container.post = container.post or post
-        container.account.published_at.append(post.posted_at)
+        if container.platform == "instagram":
+            container.account.published_at.append(post.posted_at)
+        self.keep(post)
         return post
 
-    def add_post(self, *, posted_at: float | None = None, **values: Any) -> PublicPost:
-        """Let everybody see a post, from now on or since ``posted_at``."""
-        code = shortcode(values["number"])
-        post = PublicPost(
-            shortcode=code,
-            posted_at=self.clock.now() if posted_at is None else posted_at,
-            **{"path": f"/p/{code}/", **values},
-        )
+    def keep(self, post: PublicPost) -> None:
+        """Let everybody see a post."""
         post.account.posts.append(post)
         self.posts[post.id] = post
-        self.by_shortcode[code] = post
-        return post
+        self.by_shortcode[post.shortcode] = post
 
-    def delete_post(self, post: PublicPost) -> None:
-        """Take a post away from everybody; it stays known to the truth."""
-        post.is_deleted = True
-        post.account.posts.remove(post)
-        del self.posts[post.id]
-        self.deleted.append(post)
+    def comment(
+        self,
+        under: "PublicPost | PageObject",
+        author: Account,
+        text: str,
+        comment_id: str,
+        parent: Comment | None = None,
+    ) -> Comment:
+        """Add a comment; ``comment_id`` may hold ``{}`` for its number."""
+        number = self.number()
+        comment = Comment(number, comment_id.format(number), author, text, self.clock.now(), parent)
+        under.comments.append(comment)
+        self.comments[comment.id] = (under, comment)
+        return comment
 
 
-def shortcode(number: int) -> str:
+def shortcode_of(number: int) -> str:
     """Eleven characters that look like Instagram's own."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     value, code = number * 0x9E3779B97F4A7C15 % 2**66, ""

@@ -16,8 +16,8 @@ class Switches:
         container_ready_s: seconds of the sandbox's clock until a container is ready.
         container_ready_polls: reads of a container that still answer ``IN_PROGRESS``.
         container_life_s: seconds until an unpublished container expires.
-        fetch_media: pictures are fetched and checked, as the platform does.
-        media_faults: a bad picture shows in the container's status, or at once as an error.
+        fetch_media: pictures and videos are fetched and checked, as the platform does.
+        media_faults: a bad file shows in the container's status, or at once as an error.
         publish_quota: posts of one account in a rolling day.
         republish: what a second publish of a published container gives. Undocumented.
         expired_publish: the error of publishing an expired container; both are documented.
@@ -25,11 +25,21 @@ class Switches:
         app_usage_percent: what ``X-App-Usage`` reports.
         app_secret: when set, ``appsecret_proof`` is demanded beside every token.
         flicker_every: every nth read of a container or post says 100/33; 0 is never.
-        threads_quota: posts of one Threads account in a rolling day, at most 250.
-        throttle: this Graph error code answers every call; 0 is none.
-        refuse_duplicates: a Page's repeated message is refused with 506.
-        unreachable_links: links in posts cannot be read: 1609005.
-        null_batch_item: this item of every batch times out and is null; None is none.
+        throttle: every call is answered with this rate limit error; 0 is none.
+        container_quota: containers of one Instagram account in a rolling day.
+        container_error_subcode: every new container ends in ``ERROR`` with this subcode.
+        threads_quota: posts of one Threads account in a rolling day.
+        threads_reply_quota: replies of one Threads account in a rolling day.
+        threads_delete_quota: deletions of one Threads account in a rolling day.
+        threads_error: every new Threads container ends in ``ERROR`` with this message.
+        late_container_s: seconds after the first ``FINISHED`` during which publishing still
+            says 24, as seen on Threads.
+        duplicate_s: seconds in which a Page may not repeat a message (506); 0 is never refused.
+        scrape_links: the link of a Page's post is fetched, and 1609005 if that fails; a host
+            under ``.invalid`` always fails.
+        schedule_least_s: a Page's post may be scheduled this many seconds ahead, not less.
+        schedule_most_s: and not more; the real bound is not documented.
+        batch_null_every: every nth item of a batch is answered with null; 0 is never.
         youtube_quota_model: uploads have a bucket of their own, or cost 1600 units each.
         youtube_uploads_a_day: of the project, in its own bucket.
         youtube_units_a_day: of the project, for everything else.
@@ -62,11 +72,19 @@ class Switches:
     app_usage_percent: int = 0
     app_secret: str | None = None
     flicker_every: int = 0
+    throttle: Literal[0, 4, 17, 32, 341, 613] = 0
+    container_quota: int = 400
+    container_error_subcode: int | None = None
     threads_quota: int = 250
-    throttle: int = 0
-    refuse_duplicates: bool = False
-    unreachable_links: bool = False
-    null_batch_item: int | None = None
+    threads_reply_quota: int = 1000
+    threads_delete_quota: int = 100
+    threads_error: str | None = None
+    late_container_s: float = 0.0
+    duplicate_s: float = 0.0
+    scrape_links: bool = False
+    schedule_least_s: float = 600.0
+    schedule_most_s: float = 30 * 86_400.0
+    batch_null_every: int = 0
     youtube_quota_model: Literal["buckets", "units"] = "buckets"
     youtube_uploads_a_day: int = 100
     youtube_units_a_day: int = 10_000

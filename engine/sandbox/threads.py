@@ -1,28 +1,25 @@
-"""Threads publishing, as the Threads API answers.
+"""Threads: containers, posts, replies.
 
-Sources, read 2026-11-23: https://developers.facebook.com/docs/threads/posts, reference/publishing
-and troubleshooting beside it.
+Sources, read 2026-11-23: https://developers.facebook.com/docs/threads/posts (of 2026-04-14),
+.../threads/reference/publishing (of 2026-04-20), .../threads/overview and
+.../threads/troubleshooting.
 """
 
-import json
-import re
-import unicodedata
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from engine.sandbox.comments import add_comment
 from engine.sandbox.graph import Call, GraphRequest
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.listing import chosen, flicker, graph_time, page_of
+from engine.sandbox.instagram import refuse_publish
+from engine.sandbox.instagram_media import flicker
+from engine.sandbox.listing import chosen, is_true, page_of, printed, window
 from engine.sandbox.media import MediaChecker
-from engine.sandbox.state import DAY_S, Comment, Container, Medium, PublicPost
+from engine.sandbox.parameters import Parameters
+from engine.sandbox.state import DAY_S, Container, PublicPost, World
+from engine.sandbox.threads_containers import ThreadsContainerMaker
 
-TEXT_LIMIT: Final = 500  # characters; an emoji counts as its UTF-8 bytes
-LINK_LIMIT: Final = 5
-CHILDREN: Final = range(2, 21)
-POSTS_A_DAY: Final = 250
-LINK: Final = re.compile(r"https?://\S+")
-KINDS: Final = {"TEXT": "text", "IMAGE": "image", "VIDEO": "video", "CAROUSEL": "carousel"}
-TYPES: Final = {
+POSTS, REPLIES, DELETIONS = "threads_posts", "threads_replies", "threads_deletions"
+MEDIA_TYPES = {
     "text": "TEXT_POST",
     "image": "IMAGE",
     "video": "VIDEO",
@@ -31,217 +28,231 @@ TYPES: Final = {
 
 
 class Threads:
-    """The calls of one Threads user, its containers and its posts."""
+    """The calls of one Threads account, its containers and its posts."""
 
     def __init__(self, checker: MediaChecker) -> None:
-        self._checker = checker
+        self._maker = ThreadsContainerMaker(checker)
         self._of_account = {
-            ("POST", "threads"): Call("create_container", self._create_container, True),
-            ("POST", "threads_publish"): Call("publish", _publish, True),
-            ("GET", "threads"): Call("list_posts", _list_posts, True),
-            ("GET", "threads_publishing_limit"): Call("read_limit", _read_limit, True),
+            ("POST", "threads"): _call("create_container", self._create, True, _create_name),
+            ("POST", "threads_publish"): _call("publish", self._publish, True, _publish_name),
+            ("GET", "threads"): _call("list_posts", self._list_posts, True),
+            ("GET", "replies"): _call("list_replies", self._list_replies),
+            ("GET", "conversation"): _call("list_conversation", self._list_conversation),
+            ("GET", "threads_publishing_limit"): _call("read_limit", self._read_limit, True),
         }
-        self._of_post = {
-            ("GET", "replies"): Call("list_comments", _list_replies),
-            ("GET", "conversation"): Call("list_comments", _list_replies),
-        }
-        self._read_container = Call("read_container", _read_container)
-        self._read_post = Call("read_post", _read_post)
-        self._delete = Call("delete_post", _delete)
-        self._reply = Call("create_comment", _publish, concerns_account=True)
+        self._read_container_call = _call("read_container", self._read_container)
+        self._read_post_call = _call("read_post", self._read_post)
+        self._delete_post_call = _call("delete_post", self._delete_post)
 
-    def route(self, request: GraphRequest, method: str, edge: str) -> Call | None:
-        """The call that a method, a node and its edge mean, or None."""
-        if (method, edge) == ("POST", "threads_publish"):
-            made = request.world.containers.get(request.parameters.get("creation_id", ""))
-            if made is not None and made.reply_to is not None:
-                return self._reply
-        if edge:
-            on_post = request.node in request.world.posts
-            return (self._of_post if on_post else self._of_account).get((method, edge))
-        if method == "GET" and request.node:
-            is_post = request.node in request.world.posts
-            return self._read_post if is_post else self._read_container
-        if method == "DELETE":
-            return self._delete
+    def route(self, world: World, method: str, segments: tuple[str, ...]) -> Call | None:
+        """The call that a method and path mean, or None."""
+        if len(segments) == 2:
+            # The comments of Instagram have replies too.
+            if segments[1] == "replies" and segments[0] in world.comments:
+                return None
+            return self._of_account.get((method, segments[1]))
+        if len(segments) != 1:
+            return None
+        post = world.posts.get(segments[0])
+        if post is not None and post.platform == "threads":
+            if method == "GET":
+                return self._read_post_call
+            return self._delete_post_call if method == "DELETE" else None
+        container = world.containers.get(segments[0])
+        if container is not None and container.platform == "threads" and method == "GET":
+            return self._read_container_call
         return None
 
-    async def _create_container(self, request: GraphRequest) -> dict[str, Any]:
-        given, world = request.parameters, request.world
-        kind = KINDS.get(given.get("media_type", ""))
-        if kind is None:
-            raise GraphError(100, message="Param media_type must be one of TEXT, IMAGE, VIDEO")
-        text = unicodedata.normalize("NFC", given.get("text", ""))
-        if length_of(text) > TEXT_LIMIT:
-            raise GraphError(100, message="Param text must be at most 500 characters long.")
-        if len(set(LINK.findall(text))) > LINK_LIMIT:
-            raise GraphError(100, message="THREADS_API__LINK_LIMIT_EXCEEDED")
-        if kind == "text" and not text:
-            raise GraphError(100, message="The parameter text is required")
-        children = _children_of(request) if kind == "carousel" else ()
-        container = Container(
-            id=f"177{world.number():014d}",
-            account=request.account,
-            platform="threads",
-            kind=kind,
-            caption=text,
-            media=_media_of(given, kind),
-            created_at=world.clock.now(),
-            children=children,
-            reply_to=given.get("reply_to_id"),
-        )
-        if world.switches.fetch_media and container.media:
-            self._checker.check_soon(container)
-        else:
-            container.is_fetched = True
-        world.containers[container.id] = container
-        if kind == "text" and given.get("auto_publish_text", "").lower() == "true":
-            world.show(container, request.seen.arrived_at, request.seen.id)
+    async def _create(self, request: GraphRequest) -> dict[str, Any]:
+        container = await self._maker.create(request)
+        if is_true(request.parameters, "auto_publish_text"):
+            if container.kind != "text":
+                raise GraphError(100, message="Param auto_publish_text is for text posts only")
+            return {"id": self._show(request, container).id}
         return {"id": container.id}
 
+    async def _read_container(self, request: GraphRequest) -> dict[str, Any]:
+        container = request.world.containers[request.node]
+        if container.account is not request.account:
+            raise GraphError(100, 33)
+        flicker(request.world)
+        now = request.world.clock.now()
+        state = container.status_code(now, request.world.switches)
+        container.polls += 1
+        if state == "FINISHED" and container.finished_at is None:
+            container.finished_at = now
+        values = {
+            "id": container.id,
+            "status": state,
+            "error_message": (container.failure_reason or "UNKNOWN") if state == "ERROR" else None,
+        }
+        return chosen(values, request.fields("id,status"), "ThreadsMediaContainer")
 
-def length_of(text: str) -> int:
-    """Characters, an emoji by its UTF-8 bytes.
-
-    Source: https://developers.facebook.com/docs/threads/overview, read 2026-11-23.
-    """
-    return sum(len(one.encode()) if ord(one) > 0xFFFF else 1 for one in text)
-
-
-def _media_of(given: dict[str, str], kind: str) -> list[Medium]:
-    if kind not in ("image", "video"):
-        return []
-    url = given.get(f"{kind}_url", "")
-    if not url:
-        raise GraphError(100, message=f"The parameter {kind}_url is required")
-    return [Medium(kind, url, given.get("alt_text"))]
-
-
-def _children_of(request: GraphRequest) -> tuple[Container, ...]:
-    text = request.parameters.get("children", "")
-    ids = json.loads(text) if text.startswith("[") else [one for one in text.split(",") if one]
-    if len(ids) not in CHILDREN:
-        raise GraphError(100, message="Param children must be 2 to 20 containers")
-    children = [request.world.containers.get(str(id_)) for id_ in ids]
-    found = tuple(child for child in children if child and child.account is request.account)
-    if len(found) != len(children):
-        raise GraphError(24, 2207006)
-    now, switches = request.world.clock.now(), request.world.switches
-    if any(child.status_code(now, switches) != "FINISHED" for child in found):
-        raise GraphError(9007, 2207027)
-    return found
-
-
-async def _read_container(request: GraphRequest) -> dict[str, Any]:
-    container = request.world.containers.get(request.node)
-    if container is None or container.account is not request.account:
-        raise GraphError(100, 33)
-    flicker(request.world)
-    state = container.status_code(request.world.clock.now(), request.world.switches)
-    container.polls += 1
-    values: dict[str, Any] = {"id": container.id, "status": state}
-    if state == "ERROR":
-        values["error_message"] = str(container.failure)
-    names = [name for name in request.fields() if name != "error_message" or state == "ERROR"]
-    return {"id": container.id, **chosen(values, names, "ThreadsContainer")}
-
-
-async def _publish(request: GraphRequest) -> dict[str, Any]:
-    world, account = request.world, request.account
-    now = world.clock.now()
-    container = world.containers.get(request.parameters.get("creation_id", ""))
-    if container is None or container.account is not account:
-        raise GraphError(24, 2207006)
-    state = container.status_code(now, world.switches)
-    if state == "EXPIRED":
-        raise GraphError(24, 2207008)
-    if state in ("IN_PROGRESS", "ERROR"):
-        raise GraphError(9007, 2207027)
-    if container.post is not None and not request.is_repeat:
-        if world.switches.republish == "error":
+    async def _publish(self, request: GraphRequest) -> dict[str, Any]:
+        world = request.world
+        now = world.clock.now()
+        container = world.containers.get(request.parameters.get("creation_id", ""))
+        if (
+            container is None
+            or container.account is not request.account
+            or container.is_carousel_item
+            or container.platform != "threads"
+        ):
             raise GraphError(24, 2207008)
-        if world.switches.republish == "same":
-            return {"id": container.post.id}
-    if container.reply_to is not None:
-        parent = world.posts.get(container.reply_to)
-        if parent is None:
-            raise GraphError(100, message="The post to reply to does not exist")
-        return {"id": add_comment(request, parent, container.caption).id}
-    if account.quota_used(now) >= min(POSTS_A_DAY, world.switches.threads_quota):
-        raise GraphError(9, 2207042, message="The user has reached the limit of posts per day")
-    return {"id": world.show(container, request.seen.arrived_at, request.seen.id).id}
+        if repeated := refuse_publish(request, container, now):
+            return {"id": repeated.id}
+        late_s = world.switches.late_container_s
+        if late_s and (container.finished_at is None or now < container.finished_at + late_s):
+            # Seen in the field: the host that publishes learns of the container a little later.
+            raise GraphError(24, 2207008)
+        return {"id": self._show(request, container).id}
+
+    def _show(self, request: GraphRequest, container: Container) -> PublicPost:
+        world, account = request.world, request.account
+        now = world.clock.now()
+        what, most = POSTS, world.switches.threads_quota
+        if container.reply_to is not None:
+            what, most = REPLIES, world.switches.threads_reply_quota
+        if account.spent(what, now) >= most:
+            raise _quota_spent("posts" if what == POSTS else "replies")
+        account.spend(what, now)
+        post = world.show(container, request.seen.arrived_at, request.seen.id)
+        if post.parent is not None:
+            post.parent.replies.append(post)
+        return post
+
+    async def _read_post(self, request: GraphRequest) -> dict[str, Any]:
+        post = _existing(request)
+        flicker(request.world)
+        return chosen(_as_listed(post, request), request.fields(), "ThreadsMedia")
+
+    async def _delete_post(self, request: GraphRequest) -> dict[str, Any]:
+        post = _existing(request)
+        now = request.world.clock.now()
+        if post.account is not request.account:
+            raise GraphError(10)
+        most = request.world.switches.threads_delete_quota
+        if request.account.spent(DELETIONS, now) >= most:
+            raise _quota_spent("deletions")
+        request.account.spend(DELETIONS, now)
+        post.is_deleted = True
+        return {"success": True, "deleted_id": post.id}
+
+    async def _list_posts(self, request: GraphRequest) -> dict[str, Any]:
+        within = window(request.parameters)
+        return page_of(
+            request,
+            (
+                post
+                for post in reversed(request.account.posts)
+                if post.platform == "threads"
+                and post.parent is None
+                and not post.is_deleted
+                and within(post.posted_at)
+            ),
+            lambda post: _as_listed(post, request),
+            kind="ThreadsMedia",
+        )
+
+    async def _list_replies(self, request: GraphRequest) -> dict[str, Any]:
+        post = _existing(request)
+        return _replies_page(request, [one for one in post.replies if not one.is_deleted])
+
+    async def _list_conversation(self, request: GraphRequest) -> dict[str, Any]:
+        found = [one for one in _below(_existing(request)) if not one.is_deleted]
+        found.sort(key=lambda post: post.number)
+        return _replies_page(request, found)
+
+    async def _read_limit(self, request: GraphRequest) -> dict[str, Any]:
+        now, account = request.world.clock.now(), request.account
+        switches = request.world.switches
+        values: dict[str, Any] = {}
+        for prefix, what, most in (
+            ("", POSTS, switches.threads_quota),
+            ("reply_", REPLIES, switches.threads_reply_quota),
+            ("delete_", DELETIONS, switches.threads_delete_quota),
+        ):
+            values[f"{prefix}quota_usage"] = account.spent(what, now)
+            values[f"{prefix}config"] = {"quota_total": most, "quota_duration": int(DAY_S)}
+        return {"data": [chosen(values, request.fields("quota_usage"), "ThreadsLimit")]}
 
 
-async def _read_post(request: GraphRequest) -> dict[str, Any]:
-    post = request.world.posts[request.node]
-    if post.account is not request.account:
-        raise GraphError(100, 33)
-    flicker(request.world)
-    return chosen(_as_listed(post, request.base_url), request.fields(), "Threads")
+def _call(
+    name: str,
+    act: Callable[[GraphRequest], Awaitable[Any]],
+    concerns_account: bool = False,
+    name_by: Callable[[World, str, Parameters], str] | None = None,
+) -> Call:
+    return Call(name, act, concerns_account, "threads", name_by)
 
 
-async def _delete(request: GraphRequest) -> dict[str, Any]:
+def _create_name(world: World, node: str, given: Parameters) -> str:
+    return "publish" if is_true(given, "auto_publish_text") else "create_container"
+
+
+def _publish_name(world: World, node: str, given: Parameters) -> str:
+    made = world.containers.get(given.get("creation_id", ""))
+    return "create_comment" if made is not None and made.reply_to is not None else "publish"
+
+
+def _quota_spent(what: str) -> GraphError:
+    # The code is not documented for Threads; that of Instagram's quota is the nearest.
+    return GraphError(9, 2207042, message=f"The limit of {what} in 24 hours is reached")
+
+
+def _existing(request: GraphRequest) -> PublicPost:
     post = request.world.posts.get(request.node)
-    if post is None or post.account is not request.account:
+    if post is None or post.platform != "threads" or post.is_deleted:
         raise GraphError(100, 33)
-    request.world.delete_post(post)
-    return {"success": True, "deleted_id": post.id}
+    return post
 
 
-async def _list_posts(request: GraphRequest) -> dict[str, Any]:
+def _below(post: PublicPost) -> list[PublicPost]:
+    return [one for reply in post.replies for one in (reply, *_below(reply))]
+
+
+def _replies_page(request: GraphRequest, rising: list[PublicPost]) -> dict[str, Any]:
+    """Newest first unless ``reverse=false``, as documented."""
+    is_newest_first = is_true(request.parameters, "reverse", default=True)
     return page_of(
         request,
-        [one for one in request.account.posts if one.platform == "threads"],
-        lambda one: one.posted_at,
-        lambda one: _as_listed(one, request.base_url),
-        "Threads",
+        reversed(rising) if is_newest_first else rising,
+        lambda post: _as_listed(post, request),
+        kind="ThreadsMedia",
+        is_newest_first=is_newest_first,
     )
 
 
-async def _list_replies(request: GraphRequest) -> dict[str, Any]:
-    post = request.world.posts.get(request.node)
-    if post is None:
-        raise GraphError(100, 33)
-
-    def listed(comment: Comment) -> dict[str, Any]:
-        return {
-            "id": comment.id,
-            "text": comment.text,
-            "username": comment.account.username,
-            "timestamp": graph_time(comment.created_at),
-            "is_reply": True,
-            "is_reply_owned_by_me": comment.account is request.account,
-            "has_replies": False,
-            "hide_status": "NOT_HUSHED",
-        }
-
-    return page_of(request, post.comments, lambda one: one.created_at, listed, "Reply")
-
-
-async def _read_limit(request: GraphRequest) -> dict[str, Any]:
-    used = request.account.quota_used(request.world.clock.now())
-    total = min(POSTS_A_DAY, request.world.switches.threads_quota)
-    values = {
-        "quota_usage": used,
-        "config": {"quota_total": total, "quota_duration": int(DAY_S)},
-        "reply_quota_usage": 0,
-        "reply_config": {"quota_total": 1000, "quota_duration": int(DAY_S)},
-        "delete_quota_usage": 0,
-        "delete_config": {"quota_total": 100, "quota_duration": int(DAY_S)},
-    }
-    return {"data": [chosen(values, request.fields("quota_usage"), "Limit")]}
-
-
-def _as_listed(post: PublicPost, base_url: str) -> dict[str, Any]:
+def _as_listed(post: PublicPost, request: GraphRequest) -> dict[str, Any]:
+    root = post
+    while root.parent is not None:
+        root = root.parent
+    media = post.media[0] if post.media else None
+    is_reply = post.parent is not None
     return {
         "id": post.id,
         "media_product_type": "THREADS",
-        "media_type": TYPES[post.kind],
-        "text": post.caption,
-        "permalink": f"{base_url}{post.path}",
+        "media_type": MEDIA_TYPES[post.kind],
+        "media_url": media.url if media else None,
+        "text": post.caption or None,
+        "permalink": f"{request.base_url}{post.path}",
         "shortcode": post.shortcode,
-        "timestamp": graph_time(post.posted_at),
+        "timestamp": printed(post.posted_at),
         "username": post.account.username,
+        "owner": {"id": post.account.id},
         "is_quote_post": False,
-        "alt_text": post.alt_text or "",
+        "is_reply": is_reply,
+        "is_reply_owned_by_me": is_reply and post.account is request.account,
+        "root_post": {"id": root.id} if is_reply else None,
+        "replied_to": {"id": post.parent.id} if post.parent is not None else None,
+        "has_replies": any(not reply.is_deleted for reply in post.replies),
+        "hide_status": "NOT_HUSHED",
+        "alt_text": post.alt_text,
+        "topic_tag": post.details.get("topic_tag"),
+        "link_attachment_url": post.details.get("link_attachment"),
+        "reply_audience": post.details.get("reply_control"),
+        "children": {"data": [{"id": one.id} for one in post.media]}
+        if post.kind == "carousel"
+        else None,
+        "thumbnail_url": None,
     }

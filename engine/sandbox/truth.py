@@ -5,18 +5,23 @@ from typing import Any
 from engine.sandbox.state import PublicPost, World
 
 
-def visible_posts(world: World, account: str | None, since: float) -> list[dict[str, Any]]:
+def visible_posts(
+    world: World, account: str | None, since: float, base_url: str = ""
+) -> list[dict[str, Any]]:
     """Every public post in the order it appeared, with its publish request's arrival.
 
     Args:
         world: the present world.
         account: only this account's posts.
         since: only posts that appeared at or after this instant of the sandbox's clock.
+        base_url: what the posts' own pages lie under.
     """
+    world.settle()
     return [
-        _listed(post)
-        for post in [*world.posts.values(), *world.deleted]
-        if account in (None, post.account.id) and post.posted_at >= since
+        _listed(post, base_url)
+        for post in world.posts.values()
+        # A reply on Threads is a post by itself, but nobody's intent: it is told as a comment.
+        if post.parent is None and account in (None, post.account.id) and post.posted_at >= since
     ]
 
 
@@ -33,24 +38,24 @@ def seen_requests(
     ]
 
 
-def _listed(post: PublicPost) -> dict[str, Any]:
+def _listed(post: PublicPost, base_url: str) -> dict[str, Any]:
     return {
         "id": post.id,
-        "platform": post.platform,
         "account": post.account.id,
-        "kind": post.kind,
         "caption": post.caption,
-        "title": post.title,
         "alt_text": post.alt_text,
-        "media": [medium.listed() for medium in post.media],
         "container_id": post.container_id,
         "image_url": post.image_url,
         "shortcode": post.shortcode,
-        "url": post.path,
         "posted_at": post.posted_at,
         "arrived_at": post.arrived_at,
         "request_id": post.request_id,
-        "comments": [one.text for one in post.comments],
+        "platform": post.platform,
+        "kind": post.kind,
+        "title": post.title,
+        "media": [medium.listed() for medium in post.media],
+        "url": f"{base_url}{post.path}",
+        "comments": post.own_comments(),
         "is_deleted": post.is_deleted,
         **post.details,
     }

@@ -1,77 +1,86 @@
-"""The hosts that take a video's bytes: one request with raw bytes, or with an address to fetch.
+"""Bytes sent to an upload address, in one piece or in several that continue each other.
 
-Source: https://developers.facebook.com/docs/instagram-platform/content-publishing/resumable-uploads
-and .../docs/video-api/guides/reels-publishing, read 2026-11-23. A request that breaks keeps what
-came; a GET tells how much that is.
+Sources, read 2026-11-23: https://developers.facebook.com/docs/instagram-platform/content-publishing
+(rupload.facebook.com) and https://developers.facebook.com/docs/video-api/guides/reels-publishing.
+What a GET of the address says is not documented for Instagram; both names in use are given.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from starlette.types import Receive, Scope
+import orjson
 
-from engine.sandbox import facebook, instagram
-from engine.sandbox.graph import Call, GraphRequest, UploadDoor
+from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.state import World
+from engine.sandbox.listing import number_of
+from engine.sandbox.state import Medium, Received
 
-PREFIXES: Final = {"ig-api-upload": instagram.upload_to, "video-upload": facebook.upload_to}
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What a request brought."""
-
-    offset: int
-    file_size: int | None
-    file_url: str | None
-    size: int
-    is_broken: bool
+SIZE_LIMIT: Final = 10 * 1024**3  # bytes
 
 
-async def read_upload(scope: Scope, receive: Receive) -> tuple[Sent, str | None]:
-    """Count the bytes of an upload without keeping them; and its token."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    size, is_broken, more = 0, False, scope["method"] == "POST"
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            is_broken = True
-            break
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    sent = Sent(
-        offset=int(headers.get("offset", "0")),
-        file_size=int(headers["file_size"]) if "file_size" in headers else None,
-        file_url=headers.get("file_url"),
-        size=size,
-        is_broken=is_broken,
-    )
-    return sent, token if scheme.lower() == "oauth" else None
+class UploadRefused(GraphError):
+    """A refusal in the words of the upload hosts, which differ from those of the graph."""
+
+    def __init__(self, kind: str, message: str, *, is_retriable: bool = False) -> None:
+        super().__init__(-1, message=message, status=400)
+        self._kind = kind
+        self._is_retriable = is_retriable
+
+    def body(self, trace_id: str) -> bytes:
+        """The upload hosts' own envelope."""
+        return orjson.dumps(
+            {
+                "debug_info": {
+                    "retriable": self._is_retriable,
+                    "type": self._kind,
+                    "message": str(self),
+                }
+            }
+        )
 
 
-def route_upload(world: World, prefix: str, node_id: str, method: str, sent: Sent) -> Call:
-    """The call that takes the bytes, or tells how many came."""
+async def receive(request: GraphRequest, received: Received) -> dict[str, Any]:
+    """Take the body of one request on top of what came before.
 
-    async def take(request: GraphRequest) -> dict[str, Any]:
-        found = PREFIXES[prefix](world, node_id)
-        if found is None or found[0].account is not request.account:
-            raise GraphError(100, 33)
-        thing, upload = found
-        if method == "GET":
-            return {"id": node_id, "bytes_transferred": upload.received}
-        if sent.file_url is not None:
-            thing.media[0].url = sent.file_url
-            upload.size = upload.received = 1
-            return {"success": True, "message": "Upload successful."}
-        if sent.offset > upload.received:
-            raise GraphError(1363037)
-        upload.size = sent.file_size if sent.file_size is not None else sent.offset + sent.size
-        upload.received = sent.offset + sent.size
-        return {"success": True, "message": "Upload successful."}
+    Every byte counts from the moment it arrives, so a connection that breaks loses only the rest.
 
-    return Call("upload" if method == "POST" else "probe_upload", take)
+    Raises:
+        UploadRefused: the headers are missing or contradict what is there.
+    """
+    given = request.parameters
+    offset, size = int(number_of(given, "offset", -1)), int(number_of(given, "file_size", -1))
+    if request.is_repeat:
+        return {"success": True}
+    if offset < 0 or not 0 < size <= SIZE_LIMIT:
+        raise UploadRefused("HeaderInvalidError", "The headers offset and file_size are required")
+    if offset == 0:
+        received.restart()  # allowed at any time
+    if received.file_size not in (None, size):
+        raise UploadRefused("FileSizeInvalidError", "The file size differs from the one announced")
+    if offset != received.offset:
+        raise UploadRefused(
+            "OffsetInvalidError", f"The next offset is {received.offset}", is_retriable=True
+        )
+    received.file_size = size
+    async for part in given.body:
+        if received.offset + len(part) > size:
+            raise UploadRefused("FileSizeInvalidError", "More bytes came than were announced")
+        await received.take(part)
+    if not received.is_whole:
+        raise UploadRefused(
+            "PartialRequestError",
+            "Partial request (did not match length of file)",
+            is_retriable=True,
+        )
+    return {"success": True, "message": "Upload successful."}
 
 
-DOOR: Final = UploadDoor(PREFIXES, read_upload, route_upload)
+def progress(node: str, received: Received) -> dict[str, Any]:
+    """What is there already."""
+    return {"id": node, "offset": received.offset, "file_offset": received.offset}
+
+
+async def medium_of(kind: Literal["image", "video"], body: bytes) -> Medium:
+    """A file that came with the request, counted and hashed."""
+    received = Received()
+    await received.take(body)
+    return Medium(kind, size_bytes=len(body), sha256=received.digest.hexdigest())

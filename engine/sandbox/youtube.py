@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from engine.sandbox.state import Account, Comment, PublicPost, SeenRequest, World
+from engine.sandbox.state import Account, PublicPost, SeenRequest, World
 from engine.sandbox.surface import Answer, Surface
 from engine.sandbox.youtube_errors import YouTubeError
 from engine.sandbox.youtube_exchange import Exchange, Host, json_answer
@@ -139,7 +139,8 @@ def _sets_privacy(query: dict[str, str], body: dict[str, Any]) -> bool:
 
 
 def _is_seen(world: World, query: dict[str, str]) -> bool:
-    return any(video_id in world.posts for video_id in query.get("id", "").split(","))
+    found = map(world.posts.get, query.get("id", "").split(","))
+    return any(post is not None and not post.is_deleted for post in found)
 
 
 def _own_video(world: World, account: Account, video_id: str) -> Video:
@@ -199,7 +200,7 @@ async def _update_video(request: YouTubeRequest) -> dict[str, Any]:
 async def _delete_video(request: YouTubeRequest) -> None:
     video = _own_video(request.world, request.account, request.query.get("id", ""))
     if video.post is not None:
-        request.world.delete_post(video.post)
+        video.post.is_deleted = True
     del request.world.youtube.videos[video.id]
 
 
@@ -303,9 +304,7 @@ async def _create_thread(request: YouTubeRequest) -> dict[str, Any]:
         raise YouTubeError("commentTextRequired")
     if len(text) > COMMENT_LIMIT:
         raise YouTubeError("commentTextTooLong")
-    number = world.number()
-    comment = Comment(number, f"Ug{number:012d}", text, request.account, world.clock.now())
-    post.comments.append(comment)
+    comment = world.comment(post, request.account, text, "Ug{:012d}")
     return thread_resource(post.id, comment)
 
 
@@ -332,7 +331,7 @@ async def _list_threads(request: YouTubeRequest) -> dict[str, Any]:
 def _commented(request: YouTubeRequest, video_id: object) -> PublicPost:
     """The video that a comment is about."""
     post = request.world.posts.get(str(video_id))
-    if post is None:
+    if post is None or post.is_deleted:
         raise YouTubeError("videoNotFound")
     if request.world.switches.comments_disabled:
         raise YouTubeError("commentsDisabled")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import IO, Any, Final
 from zoneinfo import ZoneInfo
 
-from engine.sandbox.state import Account, PublicPost, SeenRequest, World
+from engine.sandbox.state import Account, Medium, PublicPost, SeenRequest, World, shortcode_of
 from engine.sandbox.youtube_metadata import instant_of
 
 STEP: Final = 256 * 1024  # bytes; chunks and what is kept of a broken one are multiples of it
@@ -147,8 +147,9 @@ class YouTubeWorld:
         """Let everybody see a video from now on; nobody sees one that failed."""
         if video.post is not None or video.failure or video.rejection:
             return
-        video.post = world.add_post(
-            number=world.number(),
+        number = world.number()
+        video.post = PublicPost(
+            number=number,
             id=video.id,
             account=video.account,
             platform="youtube",
@@ -156,13 +157,16 @@ class YouTubeWorld:
             container_id=video.id,
             caption=str(video.snippet.get("description", "")),
             title=str(video.snippet.get("title", "")),
-            media=[],
-            path=f"/watch?v={video.id}",
-            posted_at=posted_at,
+            alt_text=None,
+            image_url="",
+            media=(Medium("video", size_bytes=video.size, sha256=video.sha256),),
+            shortcode=shortcode_of(number),
+            posted_at=world.clock.now() if posted_at is None else posted_at,
             arrived_at=video.last_said_by.arrived_at,
             request_id=video.last_said_by.id,
             details=video.details(),
         )
+        world.keep(video.post)
 
     def show_what_is_due(self, world: World) -> None:
         """Let videos appear whose ``publishAt`` the sandbox's clock has passed."""

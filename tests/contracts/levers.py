@@ -166,12 +166,19 @@ class SandboxPlatform:
     def _cut(self, method: str, carry_out: int) -> None:
         # Twice for reads, which replace a dead connection once.
         times = 1 if method in (*SENT_ONCE, "prepare") else 2
-        call = self.calls.get(method, method)
-        self.sandbox.fault("close", carry_out=carry_out, call=call, times=times)
+        self.sandbox.fault("close", carry_out=carry_out, call=self.call_of(method), times=times)
+
+    def call_of(self, method: str) -> str:
+        """The sandbox's name for the call that a method of the port begins with."""
+        return self.calls.get(method, method)
 
 
 class InstagramPlatform(SandboxPlatform):
     too_long = "가" * 2201
+
+    def call_of(self, method: str) -> str:
+        is_list_of_stories = method == "list_posts" and self.kind == "story"
+        return "list_stories" if is_list_of_stories else super().call_of(method)
 
     @classmethod
     @asynccontextmanager
@@ -192,6 +199,24 @@ class FacebookPlatform(SandboxPlatform):
     too_long = "가" * 63_207
     takes_time = False
     expires = False
+    begun_with: ClassVar[dict[str, str]] = {
+        "text": "create_post",
+        "photo": "create_photo",
+        "photos": "create_photo",
+        "video": "create_video",
+        "reel": "start_upload",
+    }
+    lists: ClassVar[dict[str, str]] = {"video": "list_videos", "reel": "list_reels"}
+
+    def call_of(self, method: str) -> str:
+        read = "read_video" if self.kind in self.lists else "read_post"
+        names = {
+            "prepare": self.begun_with[self.kind],
+            "read_container": read,
+            "read_permalink": read,
+            "list_posts": self.lists.get(self.kind, "list_posts"),
+        }
+        return names.get(method) or super().call_of(method)
 
     @classmethod
     @asynccontextmanager

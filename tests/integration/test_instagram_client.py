@@ -436,9 +436,12 @@ async def test_upload_goes_on_behind_what_came_or_anew_when_the_film_has_changed
     with pytest.raises(RetryLater):
         await client.prepare(ACCESS, reel, parts)
     address = f"{sandbox.instagram_upload_url}/{parts.get('reel')}"
-    headers = {"Authorization": f"OAuth {SECRET}", "offset": "0", "file_size": str(came + 1)}
     async with httpx.AsyncClient(trust_env=False) as http:
-        assert (await http.post(address, headers=headers, content=b"x" * came)).is_success
+        film = (await http.get(reel.media[0].url)).content
+        size = str(max(len(film), came + 1))
+        headers = {"Authorization": f"OAuth {SECRET}", "offset": "0", "file_size": size}
+        cut_off = await http.post(address, headers=headers, content=b"x" * came)
+    assert cut_off.json()["debug_info"]["type"] == "PartialRequestError"
     counted = CountingMedia(HttpMediaSource(allow_private=True))
     again = instagram_client(sandbox.graph_url, media=counted)
     container_id = await again.prepare(ACCESS, reel, parts)

@@ -197,8 +197,9 @@ def test_caption_at_a_limit_is_taken(graph, caption):
     graph.container(caption)
 
 
-def test_anything_but_a_single_image_is_refused(graph):
-    assert fault_of(graph.create(media_type="REELS")) == (400, 100, 2207023)
+def test_what_makes_no_picture_is_refused(graph):
+    assert fault_of(graph.create(media_type="VIDEO")) == (400, 100, 2207023)
+    assert fault_of(graph.create(media_type="REELS")) == (400, 100, None)
     assert fault_of(graph.create(image_url="")) == (400, 100, None)
     assert fault_of(graph.create(image_url="https://a.test/한.jpg")) == (400, 9004, 2207052)
     assert fault_of(graph.create(alt_text="가" * 1001)) == (400, 100, None)

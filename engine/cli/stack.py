@@ -26,8 +26,8 @@ TIERS = {"critical": 8, "high": 4, "medium": 8, "low": 2}
 
 PLATFORM_ANSWER_MS = 20  # a platform that answers at once would hide what happens meanwhile
 
-WORKER_GRACE_S = 3  # then unfinished messages go back to their queue
-STOP_GRACE_S = 5  # then SIGKILL; with the servers' own two seconds it stays below ten
+WORKER_GRACE_S = 2  # then unfinished messages go back to their queue
+STOP_GRACE_S = 4  # then SIGKILL; with a second of looking at each end it stays below ten
 
 
 @dataclass(frozen=True)

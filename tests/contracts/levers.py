@@ -35,6 +35,8 @@ class Levers(Protocol):
         expires: containers live for a day.
         token_code: what the code of a bad token's error begins with.
         sends_text_last: the text goes along with the call that publishes.
+        takes_comments: the account can comment on such a post of its own.
+        says_quota: the platform tells how many posts are left.
     """
 
     client: PlatformClient
@@ -44,6 +46,8 @@ class Levers(Protocol):
     expires: bool
     token_code: str
     sends_text_last: bool
+    takes_comments: bool
+    says_quota: bool
 
     def access(self, account: str = ACCOUNT) -> AccountAccess:
         """The right to act as an account."""
@@ -59,6 +63,10 @@ class Levers(Protocol):
 
     def hold(self, container: Container) -> None:
         """Let the platform work on a container for an hour yet."""
+        ...
+
+    def release(self, container: Container) -> None:
+        """Let that hour pass."""
         ...
 
     def expire(self, container: Container) -> None:
@@ -85,6 +93,8 @@ class FakePlatform:
     expires: bool = True
     token_code: str = "190"
     sends_text_last: bool = False
+    takes_comments: bool = True
+    says_quota: bool = True
 
     def access(self, account: str = ACCOUNT) -> AccountAccess:
         self.client.tokens[account] = f"token-{account}"
@@ -98,6 +108,9 @@ class FakePlatform:
 
     def hold(self, container: Container) -> None:
         self.client.containers[container.id].state = ContainerState.IN_PROGRESS
+
+    def release(self, container: Container) -> None:
+        self.client.containers[container.id].state = ContainerState.READY
 
     def expire(self, container: Container) -> None:
         self.client.age(container.id)
@@ -127,11 +140,13 @@ class SandboxPlatform:
     format: PostFormat = PostFormat.POST
     media: str = ""  # one letter each: a picture or a video
     sends_text_last: bool = False
+    takes_comments: bool = True
 
     too_long: ClassVar[str]
     takes_time: ClassVar[bool] = True
     expires: ClassVar[bool] = True
     token_code: ClassVar[str] = "190"
+    says_quota: ClassVar[bool] = True
     calls: ClassVar[dict[str, str]] = {
         "prepare": "create_container",
         "comment": "create_comment",
@@ -153,6 +168,9 @@ class SandboxPlatform:
 
     def hold(self, container: Container) -> None:
         self.sandbox.switch(container_ready_s=3600)
+
+    def release(self, container: Container) -> None:
+        self.sandbox.advance(3600)
 
     def expire(self, container: Container) -> None:
         self.sandbox.advance(86_400)
@@ -199,6 +217,7 @@ class FacebookPlatform(SandboxPlatform):
     too_long = "가" * 63_207
     takes_time = False
     expires = False
+    says_quota = False
     begun_with: ClassVar[dict[str, str]] = {
         "text": "create_post",
         "photo": "create_photo",
@@ -232,6 +251,7 @@ class YouTubePlatform(SandboxPlatform):
     too_long = "가" * 1667  # bytes count
     takes_time = False
     expires = False
+    says_quota = False
     token_code = "authError"
     calls: ClassVar[dict[str, str]] = {
         "prepare": "create_container",
@@ -279,7 +299,7 @@ KINDS: dict[str, tuple[Opener, dict[str, Any]]] = {
     ),
     "instagram story": (
         InstagramPlatform.open,
-        {"kind": "story", "media": "p", "format": PostFormat.STORY},
+        {"kind": "story", "media": "p", "format": PostFormat.STORY, "takes_comments": False},
     ),
     "facebook text": (FacebookPlatform.open, {"kind": "text"}),
     "facebook photo": (FacebookPlatform.open, {"kind": "photo", "media": "p"}),

@@ -50,6 +50,8 @@ from engine.ports import (
     Quota,
 )
 
+# Meta promises nowhere we know of how long it keeps what is unpublished: after the default life,
+# a day, it is prepared anew.
 IS_REPEATABLE: Final = KindTraits(is_idempotent=True)
 TRAITS: Final[Mapping[str, KindTraits]] = {
     "text": IS_REPEATABLE,

@@ -22,8 +22,10 @@ from tests.fakes.parts import MemoryParts, prepared
 from tests.fakes.platform_client import FakePlatformClient
 from tests.running_sandbox import RunningSandbox
 
-
-WITH_COMMENTS = ["fake", *(name for name, (_, k) in KINDS.items() if k.get("takes_comments", True))]
+WITH_COMMENTS = [
+    "fake",
+    *(name for name, (_, kind) in KINDS.items() if kind.get("takes_comments", True)),
+]
 
 
 @pytest.fixture(params=["fake", *KINDS])

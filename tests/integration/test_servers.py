@@ -46,6 +46,5 @@ def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
 def test_each_test_has_a_migrated_database_of_its_own(
     database_url: str, postgres: Postgres
 ) -> None:
-    pytest.importorskip("models.migrations")
     name = make_url(database_url).database
     assert postgres.execute("SELECT count(*) FROM alembic_version", database=str(name)) == "1"

@@ -69,12 +69,13 @@ async def clear(
     for leftover in leftovers:
         platform = platforms.get(Platform(leftover.platform))
         if platform is None or leftover.sealed_token is None or leftover.kind is None:
+            log.warning("not cleared away: no access", container=leftover.container_id)
             continue
         try:
             access = AccountAccess(leftover.platform_user_id, vault.open(leftover.sealed_token))
             await platform.discard(access, Container(leftover.container_id, leftover.kind))
         except (PlatformError, TokenUnreadable) as error:
-            log.info("not cleared away", container=leftover.container_id, error=str(error))
+            log.warning("not cleared away", container=leftover.container_id, error=str(error))
     return len(leftovers)
 
 

@@ -213,11 +213,15 @@ class Commenter:
 
     async def _act(self, claimed: ClaimedComment) -> None:
         platform, access = self._platforms.get(claimed.platform), self._access(claimed)
-        if platform is None or access is None:
-            await self._end(claimed, CommentStatus.FAILED, code="account_without_token")
-        elif not claimed.is_live:
+        is_in_doubt = claimed.status is CommentStatus.IN_DOUBT
+        if not claimed.is_live:
             await self._end(claimed, CommentStatus.FAILED, code="post_deleted")
-        elif claimed.status is CommentStatus.IN_DOUBT:
+        elif platform is None or access is None:
+            if is_in_doubt:  # it may well stand there: that nobody can look proves nothing
+                await self._cannot_look(claimed, is_lasting=True)
+            else:
+                await self._end(claimed, CommentStatus.FAILED, code="account_without_token")
+        elif is_in_doubt:
             await self._look(claimed, platform, access)
         elif not platform.traits_of(claimed.kind).takes_comments:
             await self._end(claimed, CommentStatus.FAILED, code="comments_unsupported")
@@ -281,9 +285,8 @@ class Commenter:
     async def _look(
         self, claimed: ClaimedComment, platform: PlatformClient, access: AccountAccess
     ) -> None:
-        now = self._clock.now()
-        sent_at = claimed.sent_at or now
-        in_doubt_for = now - sent_at
+        in_doubt_for = self._in_doubt_for(claimed)
+        sent_at = claimed.sent_at or self._clock.now()
         try:
             comments = await platform.list_comments(access, claimed.post_id, sent_at - CLOCK_MARGIN)
         except Unsupported:
@@ -292,10 +295,7 @@ class Commenter:
         except PlatformError as error:
             log.info("cannot look for the first comment", code=error.code)
             is_lasting = isinstance(error, ReconnectNeeded | AccountStopped)
-            if in_doubt_for >= (self._give_up if is_lasting else UNREADABLE_LIMIT):
-                await self._end(claimed, CommentStatus.NEEDS_PERSON, code="comment_undecidable")
-            else:
-                await self._look_again(claimed, in_doubt_for)
+            await self._cannot_look(claimed, is_lasting=is_lasting)
             return
         wanted = normalise(claimed.message)
         matches = [one.comment_id for one in comments if normalise(one.text) == wanted]
@@ -312,6 +312,17 @@ class Commenter:
                 await self._retry(connection, claimed)
         else:
             await self._end(claimed, CommentStatus.FAILED, code="retries_exhausted")
+
+    async def _cannot_look(self, claimed: ClaimedComment, *, is_lasting: bool) -> None:
+        in_doubt_for = self._in_doubt_for(claimed)
+        if in_doubt_for >= (self._give_up if is_lasting else UNREADABLE_LIMIT):
+            await self._end(claimed, CommentStatus.NEEDS_PERSON, code="comment_undecidable")
+        else:
+            await self._look_again(claimed, in_doubt_for)
+
+    def _in_doubt_for(self, claimed: ClaimedComment) -> timedelta:
+        now = self._clock.now()
+        return now - (claimed.sent_at or now)
 
     async def _look_again(self, claimed: ClaimedComment, in_doubt_for: timedelta) -> None:
         pause = timedelta(seconds=next_look_s(in_doubt_for, wait=self._give_up))

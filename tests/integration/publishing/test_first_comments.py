@@ -150,6 +150,33 @@ async def test_a_doubt_that_no_read_can_end_is_shown_to_a_person(
     assert (await state(stage))["status"] == "needs_person"
 
 
+async def test_a_doubt_whose_account_was_disconnected_is_shown_to_a_person_and_not_called_a_failure(
+    stage: Stage, platform: FakePlatformClient
+) -> None:
+    post = await live_post(stage, platform)
+    platform.failures_after["comment"] = [OutcomeUnknown("cut", code="connection-lost")]
+    patient, hasty = commenter(stage, platform, give_up_s=60), commenter(stage, platform)
+    await patient.work_once()
+    await stage.rows("UPDATE platform_accounts SET sealed_token = NULL")
+    await patient.work_once()
+    assert (await state(stage))["status"] == "in_doubt"  # it may be connected again in a moment
+    await stage.rows("UPDATE first_comments SET act_at = now()")
+    await hasty.work_once()
+    assert (await state(stage))["status"] == "needs_person"
+    assert len(platform.comments[post.post_id]) == 1
+
+
+async def test_a_comment_of_an_account_without_a_token_fails_before_it_is_sent(
+    stage: Stage, platform: FakePlatformClient
+) -> None:
+    post = await live_post(stage, platform)
+    await stage.rows("UPDATE platform_accounts SET sealed_token = NULL")
+    await commenter(stage, platform).work_once()
+    row = await state(stage)
+    assert (row["status"], row["error_code"]) == ("failed", "account_without_token")
+    assert post.post_id not in platform.comments
+
+
 async def test_a_worker_that_vanished_in_mid_call_leaves_a_doubt_and_no_second_comment(
     stage: Stage, platform: FakePlatformClient
 ) -> None:

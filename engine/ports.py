@@ -299,6 +299,304 @@ class PlatformClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SeenPost:
+    """A live post in the list of those whose comments are collected.
+
+    Attributes:
+        post_id: the platform's.
+        posted_at: when it went live.
+        comment_count: all comments and replies that the platform counts; None when it does not say.
+        mark: what the list alone tells of its comments, such as their number and the newest id.
+            While it stays the same, no comment came or went as far as a list can tell. None: it
+            tells nothing, and the comments have to be read.
+        is_closed: it takes no comments, which is normal and is not asked about.
+    """
+
+    post_id: str
+    posted_at: datetime
+    comment_count: int | None = None
+    mark: str | None = None
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundComment:
+    """One comment as a platform lists it, text untouched.
+
+    Attributes:
+        comment_id: the platform's.
+        post_id: of the post that it stands under.
+        thread_id: of the comment that began the thread; its own id if it did.
+        parent_id: of the comment that it answers; None for one that began a thread.
+        text: as it came; may hold anything.
+        commented_at: None where a webhook does not say.
+        author_id: None where the platform names nobody; the same for ``author_name``.
+        is_own: the account itself wrote it.
+        is_hidden: only its author and the account see it.
+        like_count: None when not said.
+        reply_count: of one that began a thread, as the platform counts; None when not said.
+        has_all_replies: the page that held it holds all its replies too.
+        edited_at: None when never, or not said.
+    """
+
+    comment_id: str
+    post_id: str
+    thread_id: str
+    parent_id: str | None
+    text: str
+    commented_at: datetime | None
+    author_id: str | None = None
+    author_name: str | None = None
+    is_own: bool = False
+    is_hidden: bool = False
+    like_count: int | None = None
+    reply_count: int | None = None
+    has_all_replies: bool = True
+    edited_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommentPage:
+    """One page of comments; ``cursor`` leads to the next, None on the last.
+
+    A cursor is good for minutes and is never kept. A page may be empty and still lead on.
+    """
+
+    comments: tuple[FoundComment, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxTraits:
+    """What a platform's comments can do.
+
+    Attributes:
+        lists_by_time: a page is newest first over all levels, so a new reply to an old thread
+            stands on the first page. Otherwise only threads are, with their replies beside them.
+        can_hide: comments can be hidden and shown again.
+        can_delete: comments of others under one's own post can be deleted.
+        is_pushed: the platform pushes comments (webhooks).
+        reply_limit: characters of a reply.
+    """
+
+    lists_by_time: bool
+    can_hide: bool
+    can_delete: bool
+    is_pushed: bool
+    reply_limit: int
+
+
+class InboxClient(Protocol):
+    """One platform's comments: reading, answering, hiding. May raise ``PlatformError``.
+
+    :meth:`reply` alone makes something visible that cannot be repeated: one request, never retried
+    by itself, with ``OutcomeUnknown`` for every doubtful end. The others are reads, or writes that
+    may be said again; a lost answer to them is ``RetryLater``.
+    """
+
+    @property
+    def traits(self) -> InboxTraits:
+        """What the platform's comments can do."""
+        ...
+
+    def watched_posts(
+        self, access: AccountAccess, *, since: datetime, known: Sequence[str]
+    ) -> AsyncGenerator[Sequence[SeenPost], None]:
+        """Every live post of the account that went live at or after ``since``, page by page.
+
+        Args:
+            access: whose.
+            since: nothing older.
+            known: ids of the posts that are watched already, newest first; a platform that is asked
+                by ids uses them, and looks beyond them for new ones only. Each page is one or two
+                calls of about 50 to 100 posts.
+        """
+        ...
+
+    async def read_comments(
+        self, access: AccountAccess, post_id: str, cursor: str | None
+    ) -> CommentPage:
+        """A page of a post's comments with what replies come along, newest first."""
+        ...
+
+    async def read_replies(
+        self, access: AccountAccess, post_id: str, thread_id: str, cursor: str | None
+    ) -> CommentPage:
+        """A page of all replies of one thread."""
+        ...
+
+    async def reply(
+        self, access: AccountAccess, post_id: str, comment_id: str, text: str, parts: Parts
+    ) -> str:
+        """Answer a comment as the account; gives the new comment's id. One visible request.
+
+        What is made before it unseen (a Threads container) is kept in ``parts`` first.
+        """
+        ...
+
+    async def own_replies(
+        self, access: AccountAccess, post_id: str, comment_id: str, since: datetime, parts: Parts
+    ) -> Sequence[LiveComment]:
+        """The account's own answers in the comment's thread at or after ``since``, newest first.
+
+        Read whole; a list that cannot be read to its end raises.
+        """
+        ...
+
+    async def set_hidden(self, access: AccountAccess, comment_id: str, *, is_hidden: bool) -> None:
+        """Hide a comment, or show it again. Idempotent.
+
+        Raises:
+            Unsupported: the platform cannot.
+        """
+        ...
+
+    async def delete_comment(self, access: AccountAccess, comment_id: str) -> None:
+        """Delete a comment. Idempotent: one that is not there counts as deleted.
+
+        Raises:
+            Unsupported: the platform, or this way of signing in, cannot.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostReference:
+    """A live post to read figures of; ``kind`` is the platform client's word, None if unknown."""
+
+    post_id: str
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a platform tells of an account or a post.
+
+    Names, the same on every platform that has them: ``followers``, ``follows_gained``,
+    ``follows_lost``, ``views``, ``reach``, ``likes``, ``comments``, ``shares``, ``saves``,
+    ``reposts``, ``quotes``, ``replies``, ``clicks``, ``engaged_accounts``, ``interactions``,
+    ``profile_visits``, ``watch_time_s``, ``average_watch_s``. A post's are counted since it went
+    live.
+
+    Attributes:
+        values: a number, or None where the platform has none (yet); that is not 0.
+        unavailable: names that the platform refused to give, with its error code.
+    """
+
+    values: Mapping[str, float | None]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+
+class InsightsClient(Protocol):
+    """One platform's figures. Reads only; may raise ``PlatformError``.
+
+    A metric that the platform does not know (any more) never fails the others: it is dropped, the
+    rest asked for again, and named in :attr:`Figures.unavailable`.
+    """
+
+    async def read_account(
+        self,
+        access: AccountAccess,
+        *,
+        start: datetime,
+        end: datetime,
+        without: Mapping[str, str],
+    ) -> Figures:
+        """An account's figures of the time from ``start`` to ``end``, at most a day.
+
+        Args:
+            access: whose.
+            start: where the account's day begins.
+            end: where it ends; later than the present while the day runs.
+            without: names that were refused lately, with their codes: not asked for, and given
+                back in ``unavailable``.
+        """
+        ...
+
+    async def read_posts(
+        self,
+        access: AccountAccess,
+        posts: Sequence[PostReference],
+        *,
+        without: Mapping[str, str],
+    ) -> Mapping[str, Figures]:
+        """Figures of posts since each went live, by id; posts that are gone are left out."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """How a platform's tokens live.
+
+    Attributes:
+        is_refreshable: a token can be renewed by itself; otherwise its owner signs in again.
+        min_age_s: a younger token is not renewed by the platform.
+        refresh_before_s: it is renewed when it has at most so long to live.
+    """
+
+    is_refreshable: bool
+    min_age_s: float
+    refresh_before_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A renewed token. ``refresh_token`` and ``scopes`` None: those we have stay as they are."""
+
+    token: AccessToken
+    expires_at: datetime | None
+    refresh_token: AccessToken | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHealth:
+    """What a platform says of a token; None where it does not say.
+
+    ``reason`` is the platform's code when the token is not good, such as ``"190/460"``.
+    """
+
+    is_valid: bool
+    reason: str | None = None
+    expires_at: datetime | None = None
+    data_access_expires_at: datetime | None = None
+    scopes: tuple[str, ...] | None = None
+
+
+class TokenClient(Protocol):
+    """One platform's tokens: renewing and asking after them.
+
+    Raises ``ReconnectNeeded`` when only the owner can help, and no other error says that: whatever
+    is transient, throttled, unreadable, or a fault of our own configuration is another.
+    """
+
+    @property
+    def rules(self) -> TokenRules:
+        """How the platform's tokens live."""
+        ...
+
+    async def refresh(self, access: AccountAccess, refresh_token: AccessToken | None) -> Grant:
+        """Renew a token; may be repeated with the old one when the answer was lost."""
+        ...
+
+    async def check(self, access: AccountAccess) -> TokenHealth:
+        """Ask whether a token is good. Never raises ``ReconnectNeeded``: that is an answer."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class MediaHead:
     """What a server says of a file before it is read.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import LargeBinary, Text, UniqueConstraint
+from sqlalchemy import Integer, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -17,10 +17,10 @@ from models.words import Platform as Platform
 
 
 class AccountStatus(StrEnum):
-    """Whether the account may be used; ``reconnect`` and ``stopped`` need a person."""
+    """Whether the account may be used; the other two need a person."""
 
     ACTIVE = "active"
-    RECONNECT = "reconnect"
+    RECONNECT_NEEDED = "reconnect_needed"
     STOPPED = "stopped"
 
 
@@ -30,6 +30,13 @@ class PlatformAccount(SQLModel, table=True):
     ``scopes`` are the permissions that its owner granted; null when nobody asked yet.
     ``held_until`` is when the platform lets it in again after it was throttled, or when a quota of
     it frees; nothing of it is prepared or sent before.
+
+    ``token_issued_at`` is when the stored token was made, as far as we know;
+    ``sealed_refresh_token`` is what Google's access tokens are renewed with. ``token_retry_at`` is
+    when a renewal that met a transient fault is tried again, ``token_failures`` how many in a row.
+    ``token_checked_at`` is the last time the platform was asked whether the token is good;
+    ``token_warned_days`` the last of the marks 7, 3, 1 that people were told for this token.
+    ``data_access_expires_at`` is Meta's: the data behind a token that itself never expires.
     """
 
     __tablename__ = "platform_accounts"
@@ -48,6 +55,15 @@ class PlatformAccount(SQLModel, table=True):
     stopped_reason: str | None = Field(default=None, sa_type=Text)
     sealed_token: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
     token_expires_at: Timestamp = utc()
+    token_issued_at: Timestamp = utc()
+    sealed_refresh_token: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    token_retry_at: Timestamp = utc()
+    token_failures: int = Field(
+        default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"}
+    )
+    token_checked_at: Timestamp = utc()
+    token_warned_days: int | None = Field(default=None, sa_type=Integer)
+    data_access_expires_at: Timestamp = utc()
     scopes: list[str] | None = Field(default=None, sa_type=JSONB)
     held_until: Timestamp = utc()
     held_reason: str | None = Field(default=None, sa_type=Text)

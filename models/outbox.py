@@ -36,7 +36,8 @@ class OutboxRow(SQLModel, table=True):
     An event has ``user_id`` and its frame's fields in ``payload``. A message has ``actor`` and
     ``{"args": […], "kwargs": {…}}``; it is open until its receiver sets ``consumed_at``.
     ``sent_to`` is the replication id of the Redis that took it. Until ``not_before`` the row
-    waits, for a detail that is nice to have and may still come.
+    waits, for a detail that is nice to have and may still come. Rows of one ``lane`` leave in row
+    order: one that waits holds back those behind it.
     """
 
     __tablename__ = "outbox"
@@ -49,6 +50,12 @@ class OutboxRow(SQLModel, table=True):
             postgresql_where=text("kind = 'message' AND consumed_at IS NULL"),
         ),
         Index("outbox_sent", "sent_at"),
+        Index(
+            "outbox_lane",
+            "lane",
+            "id",
+            postgresql_where=text("sent_at IS NULL AND lane IS NOT NULL"),
+        ),
     )
 
     id: int | None = primary_key()
@@ -62,6 +69,7 @@ class OutboxRow(SQLModel, table=True):
     # Not now(): that is when the transaction began, and the relay's delay is counted from here.
     created_at: Timestamp = utc(server_default="clock_timestamp()")
     not_before: Timestamp = utc()
+    lane: str | None = Field(default=None, sa_type=Text)
     sent_at: Timestamp = utc()
     sent_to: str | None = Field(default=None, sa_type=Text)
     consumed_at: Timestamp = utc()

@@ -1,6 +1,6 @@
 """Who works here: users, the agency's clients, and which users serve which client."""
 
-from sqlalchemy import Text
+from sqlalchemy import Integer, Text
 from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
@@ -21,12 +21,19 @@ class User(SQLModel, table=True):
 
 
 class Client(SQLModel, table=True):
-    """A brand that the agency speaks for; the tenant boundary of everything below it."""
+    """A brand that the agency speaks for; the tenant boundary of everything below it.
+
+    ``collect_weight`` is its share of collecting beside the others: with 2, twice as many of its
+    accounts have their turn in one round.
+    """
 
     __tablename__ = "clients"
 
     id: int | None = primary_key()
     name: str = Field(unique=True, sa_type=Text)
+    collect_weight: int = Field(
+        default=1, sa_type=Integer, sa_column_kwargs={"server_default": "1"}
+    )
     created_at: Timestamp = utc(server_default="now()")
 
 

@@ -2,8 +2,29 @@
 
 from sqlmodel import SQLModel
 
-from models import accounts, chat, contents, notices, outbox, people, publishing
+from models import (
+    accounts,
+    analytics,
+    chat,
+    comments,
+    contents,
+    notices,
+    outbox,
+    people,
+    publishing,
+)
 
-__all__ = ["METADATA", "accounts", "chat", "contents", "notices", "outbox", "people", "publishing"]
+__all__ = [
+    "METADATA",
+    "accounts",
+    "analytics",
+    "chat",
+    "comments",
+    "contents",
+    "notices",
+    "outbox",
+    "people",
+    "publishing",
+]
 
 METADATA = SQLModel.metadata

@@ -112,3 +112,16 @@ class MessageStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class ReplyStatus(StrEnum):
+    """Where an answer to a comment is on its way; nothing leaves before a person approved it."""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+    CANCELLED = "cancelled"

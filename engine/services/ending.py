@@ -140,7 +140,7 @@ async def refuse(
             case SeveralFound():
                 return await fail(connection, claimed, code="several_found", detail=str(error))
             case ReconnectNeeded():
-                await _mark_account(connection, claimed, AccountStatus.RECONNECT, str(error))
+                await _mark_account(connection, claimed, AccountStatus.RECONNECT_NEEDED, str(error))
                 return await fail(connection, claimed, code="account_reconnect")
             case AccountStopped():
                 await _mark_account(connection, claimed, AccountStatus.STOPPED, str(error))

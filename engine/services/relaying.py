@@ -39,8 +39,12 @@ SELECT pg_try_advisory_xact_lock(:key) AS is_mine,
 
 _TAKE = text("""
 SELECT id, kind, key, user_id, actor, payload, trace_id, created_at
-FROM outbox
+FROM outbox o
 WHERE sent_at IS NULL AND (not_before IS NULL OR not_before <= now())
+  AND (lane IS NULL OR NOT EXISTS (
+      SELECT 1 FROM outbox e
+      WHERE e.lane = o.lane AND e.id < o.id AND e.sent_at IS NULL AND e.not_before > now()
+  ))
 ORDER BY id
 LIMIT :limit
 FOR UPDATE SKIP LOCKED

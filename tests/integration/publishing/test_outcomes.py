@@ -171,7 +171,10 @@ async def test_a_dead_token_fails_the_post_marks_the_account_and_spares_the_othe
         await stage.until(kept, "success")
     assert log["error_code"] == "account_reconnect"
     rows = await stage.rows("SELECT id, status FROM platform_accounts")
-    assert {row["id"]: row["status"] for row in rows} == {dead.id: "reconnect", alive.id: "active"}
+    assert {row["id"]: row["status"] for row in rows} == {
+        dead.id: "reconnect_needed",
+        alive.id: "active",
+    }
 
 
 async def test_one_account_publishes_one_post_at_a_time_and_accounts_do_not_wait(

@@ -186,7 +186,7 @@ async def test_account_that_cannot_post_is_named_with_what_to_do(
         assert "instagram_business_content_publish 권한을 허용해 주세요" in problem.korean
         assert "reconnect it and grant instagram_business_content_publish" in problem.english
     with subtests.test("disconnected"):
-        account = await make.account(status=AccountStatus.RECONNECT)
+        account = await make.account(status=AccountStatus.RECONNECT_NEEDED)
         [problem] = await problems(stage, await make.content(account))
         assert problem.field == "account"
         assert "다시 연결해 주세요" in problem.korean

@@ -22,8 +22,9 @@ from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
+from engine.platforms.meta_webhooks import read_delivery
 from engine.platforms.registry import open_platforms
-from engine.ports import PlatformClient
+from engine.ports import PlatformClient, Pushed
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.commenting import Commenter
@@ -57,6 +58,7 @@ class Runtime:
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    read_webhook: Callable[[bytes], Pushed] = read_delivery
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)

@@ -29,6 +29,7 @@ from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.collecting import Collector
 from engine.services.commenting import Commenter
+from engine.services.hearing import keep_pruning
 from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.reading import CollectingRules
@@ -166,7 +167,7 @@ class Runtime:
         return collector.wake
 
     def start_following_up(self) -> None:
-        """Write first comments, and clear away what was prepared in vain."""
+        """Write first comments, and clear away what was prepared in vain or is long done."""
         settings, vault = self.settings, self.settings.vault()
         commenter = Commenter(
             database=self.database,
@@ -185,6 +186,7 @@ class Runtime:
             keep_clearing(self.database, self.stopping, platforms=self.platforms, vault=vault),
             "clearing",
         )
+        self._keep(keep_pruning(self.database, self.stopping), "pruning webhooks")
 
     def start_scanner(self) -> Callable[[], None]:
         """Scan whenever a content becomes due sooner than the next tick; gives what wakes it."""

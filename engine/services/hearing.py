@@ -4,6 +4,8 @@ What a change may still change is decided by :mod:`engine.rules.hearing`; a comm
 ``pushed_comments`` is locked meanwhile, so that two deliveries of one comment follow each other.
 """
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +30,7 @@ KEEP: Final = timedelta(days=7)
 """Platforms repeat a delivery for 36 hours. https://developers.facebook.com/docs/graph-api/webhooks/
 getting-started, read 2026-11-23."""
 
+PRUNE_EVERY_S: Final = 300.0
 PRUNE_BATCH: Final = 1000  # rows of a table at once; a delivery may have a mebibyte
 NOTE_LIMIT: Final = 1000  # characters
 
@@ -177,6 +180,19 @@ async def prune(database: AsyncEngine, *, keep: timedelta = KEEP) -> int:
             result = await connection.execute(statement, {"keep": keep, "limit": PRUNE_BATCH})
             pruned += result.rowcount
     return pruned
+
+
+async def keep_pruning(database: AsyncEngine, stopping: asyncio.Event) -> None:
+    """Prune every few minutes until ``stopping`` is set; any number of processes may."""
+    while not stopping.is_set():
+        try:
+            pruned = await prune(database)
+        except Exception as error:  # noqa: BLE001  # the database is away: the next round tries
+            log.warning("cannot prune webhooks", error=str(error).splitlines()[:1])
+            pruned = 0
+        if pruned < PRUNE_BATCH:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), PRUNE_EVERY_S)
 
 
 async def _hear(

@@ -15,7 +15,7 @@ from engine.actors import all as actors
 from engine.errors import InvalidCommand
 from engine.platforms.meta_webhooks import read_delivery
 from engine.runtime import tier_of
-from engine.services.hearing import prune, take_webhook
+from engine.services.hearing import keep_pruning, prune, take_webhook
 from engine.services.outboxing import put_message
 from engine.services.storing import Stored
 from models.comments import WatchedPost
@@ -306,6 +306,21 @@ async def test_what_was_taken_is_forgotten_after_days_and_what_waits_is_not(page
         )
     assert await prune(page.database) == 1
     assert len(await page.comments()) == 1
+
+
+async def test_pruning_goes_on_until_it_is_told_to_stop(page: Inbox) -> None:
+    await push(page, facebook_comment())
+    async with page.database.begin() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE webhook_deliveries SET received_at = now() - interval '8 days'"
+        )
+    stopping = asyncio.Event()
+    pruning = asyncio.create_task(keep_pruning(page.database, stopping))
+    async with asyncio.timeout(10):
+        while await page.rows("SELECT 1 FROM webhook_deliveries"):
+            await asyncio.sleep(0.01)
+        stopping.set()
+        await pruning
 
 
 def test_webhooks_are_taken_by_workers_of_the_high_tier() -> None:

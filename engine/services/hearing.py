@@ -63,7 +63,7 @@ SELECT platform_comment_id, is_hidden, commented_at, edited_at, deleted_at, firs
        updated_at
 FROM comments_inbox
 WHERE platform_account_id = :account_id AND platform_comment_id = ANY(CAST(:ids AS text[]))
-ORDER BY commented_at, platform_comment_id
+ORDER BY commented_at, platform_comment_id COLLATE "C"
 FOR NO KEY UPDATE
 """)
 

@@ -13,8 +13,9 @@ OVERLAP: Final = timedelta(hours=48)
 
 LIVELY: Final = timedelta(days=7)
 QUIET_SWEEP: Final = timedelta(days=1)
+SHORT_READING: Final = 10  # calls; so much is read again at once
 SECONDS_PER_CALL: Final = 5.0
-"""A reading of the whole post is repeated after so long for each call that it cost."""
+"""A longer reading of the whole post is repeated after so long for each call beyond that."""
 
 UNMARKED_PAUSES: Final = (
     (timedelta(hours=1), timedelta(0)),
@@ -89,7 +90,9 @@ def may_read_whole(watch: Watch, now: datetime) -> bool:
     """Whether another whole reading is not too soon, by what the last one cost."""
     if watch.swept_at is None:
         return True
-    return now - watch.swept_at >= timedelta(seconds=SECONDS_PER_CALL * (watch.calls - 1))
+    return now - watch.swept_at >= timedelta(
+        seconds=SECONDS_PER_CALL * (watch.calls - SHORT_READING)
+    )
 
 
 def is_known_ground(

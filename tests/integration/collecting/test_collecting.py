@@ -258,9 +258,12 @@ async def test_an_idle_round_costs_one_call_and_a_page_of_posts(
     posts = world.post(account, 60)
     for post in posts[:5]:
         world.say_many(post, 3)
-    await world.collect(account)
-    before = world.calls(account)
-    await world.collect(account)
+    async with world.collector() as collector:
+        await ask_for_account(world.database, account_id=account.id, message_key=None)
+        await collector.collect_all()
+        before = world.calls(account)
+        await ask_for_account(world.database, account_id=account.id, message_key=None)
+        await collector.collect_all()
     assert world.calls(account) - before <= 1 + -(-60 // 50)
 
 
@@ -376,7 +379,9 @@ async def test_an_answer_that_cannot_be_read_costs_one_run_of_one_account(
     account, other = await world.account(platform), await world.account(platform)
     (post,), (others,) = world.post(account), world.post(other)
     lost, found = world.say(post, "막힌 글"), world.say(others, "열린 글")
-    world.sandbox.fault(**{**fault, "account": account.platform_user_id, "times": None})
+    world.sandbox.fault(
+        **{**fault, "account": account.platform_user_id, "times": None, "carry_out": 0}
+    )
     await world.collect(account, other)
     assert set(await world.inbox()) == {found}
     state = await world.state(account)
@@ -397,7 +402,9 @@ async def test_a_throttled_account_is_held_as_long_as_the_platform_says(
     (post,), (others,) = world.post(account), world.post(other)
     world.say(post, "막힌 글")
     found = world.say(others, "열린 글")
-    world.sandbox.fault("error", account=account.platform_user_id, code=17, status=429, times=None)
+    world.sandbox.fault(
+        "error", account=account.platform_user_id, code=17, status=429, times=None, carry_out=0
+    )
     await world.collect(account, other)
     assert set(await world.inbox()) == {found}
     [row] = await world.rows(
@@ -410,7 +417,9 @@ async def test_a_post_that_cannot_be_read_holds_up_no_other(world: World) -> Non
     account = await world.account(Platform.INSTAGRAM)
     first, second = world.post(account, 2)
     lost, found = world.say(first, "막힌 글"), world.say(second, "열린 글")
-    world.sandbox.fault("error", path=f"*{first}/comments*", code=100, subcode=33)
+    world.sandbox.fault(
+        "error", path=f"*{first}/comments*", code=100, subcode=33, times=None, carry_out=0
+    )
     await world.collect(account)
     assert set(await world.inbox()) == {found}
     world.sandbox.clear_faults()

@@ -69,9 +69,9 @@ def test_a_count_is_explained_by_the_difference_that_was_there_before() -> None:
 
 
 def test_a_long_reading_is_not_repeated_at_once_and_a_short_one_is() -> None:
-    assert may_read_whole(read(calls=1, swept_at=NOW), NOW)
-    assert not may_read_whole(read(calls=200, swept_at=NOW - timedelta(minutes=10)), NOW)
-    assert may_read_whole(read(calls=200, swept_at=NOW - timedelta(minutes=17)), NOW)
+    assert may_read_whole(read(calls=10, swept_at=NOW), NOW)
+    assert not may_read_whole(read(calls=210, swept_at=NOW - timedelta(minutes=10)), NOW)
+    assert may_read_whole(read(calls=210, swept_at=NOW - timedelta(minutes=17)), NOW)
 
 
 def test_known_ground_is_a_page_without_news_and_old_enough_where_nothing_is_counted() -> None:

@@ -13,8 +13,8 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
@@ -37,12 +37,15 @@ PATH: Final = "/webhooks/meta"
 MAX_DELIVERY_BYTES: Final = 1024 * 1024  # a thousand changes, the most of one delivery, are 400 KiB
 MAX_CHALLENGE: Final = 1000  # characters; Meta's are numbers
 
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 32
 """Deliveries that are read or written at a time; so much junk in memory, and no more."""
+
+_WAIT_S: Final = 3.0
+"""How long one more waits for its place, its body unread. What is refused comes minutes later."""
 
 _REFUSED_PER_S: Final = 1.0
 _REFUSED_BURST: Final = 20
-"""Bad signatures of one address, for long and at once; then its bodies are not even read."""
+"""Bad signatures and bodies of one address, for long and at once; then it is not even read."""
 
 _SIGNATURE: Final = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
@@ -78,7 +81,7 @@ class Letterbox:
         self._verify_token = verify_token.encode()
         self._secrets = [secret.encode() for secret in secrets]
         self._refused = Pace(per_s=_REFUSED_PER_S, burst=_REFUSED_BURST)
-        self._places = _AT_ONCE
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._said: set[str] = set()
 
     def routes(self) -> list[Route]:
@@ -110,9 +113,9 @@ class Letterbox:
             raise self._not_configured("SNS_EDGE_WEBHOOK_SECRETS")
         address = neighbourhood(request.client.host) if request.client else ""
         self._refuse_the_hasty(address)
-        with self._place():
-            signature = self._signature(request, address)
-            body = await self._read(request)
+        signature = self._signature(request, address)
+        async with self._place():
+            body = await self._read(request, address)
             if not is_signed(body, signature, self._secrets):
                 raise self._refusal(address, HTTPStatus.FORBIDDEN, "the signature is not right")
             is_new = await self._keep(body)
@@ -132,21 +135,23 @@ class Letterbox:
                 headers={"Retry-After": str(math.ceil(wait_s)), **_UNREAD},
             )
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places:
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._places.acquire()
+        except TimeoutError:
             self._metrics.webhooks.labels("full").inc()
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "too many deliveries at a time",
                 kind="full",
                 headers={"Retry-After": "1", **_UNREAD},
-            )
-        self._places -= 1
+            ) from None
         try:
             yield
         finally:
-            self._places += 1
+            self._places.release()
 
     def _signature(self, request: Request, address: str) -> bytes:
         header = request.headers.get("x-hub-signature-256", "")
@@ -160,10 +165,11 @@ class Letterbox:
             )
         return bytes.fromhex(found[1])
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, address: str) -> bytes:
         try:
             return await read_body(request, most_bytes=MAX_DELIVERY_BYTES)
         except Problem as problem:
+            self._refused.take(address, asyncio.get_running_loop().time())
             self._metrics.webhooks.labels("unreadable").inc()
             log.warning("webhook not read", status=problem.status)
             raise

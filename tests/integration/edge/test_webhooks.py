@@ -212,10 +212,11 @@ async def test_an_address_that_sends_junk_is_soon_not_read_any_more_and_hurts_no
 
 
 async def test_more_deliveries_than_there_are_places_are_asked_to_come_again(
-    server: Server, meta: httpx.AsyncClient
+    server: Server, meta: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge.webhooks._WAIT_S", 0.1)
     writers = []
-    for _ in range(16):
+    for _ in range(32):
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         head = f"POST /webhooks/meta HTTP/1.1\r\nHost: e\r\nContent-Length: {len(BODY)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in signed(BODY).items())
@@ -230,12 +231,25 @@ async def test_more_deliveries_than_there_are_places_are_asked_to_come_again(
             body += b" "
     assert "full" in answer.json()["type"]
     for writer in writers:
-        writer.close()
+        writer.write(BODY[1:])  # the rest of it
     async with asyncio.timeout(PATIENCE_S):
         while (
             await meta.post("/webhooks/meta", content=BODY, headers=signed(BODY))
         ).status_code != 200:
             await asyncio.sleep(0.01)
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_burst_is_taken_whole_and_none_of_it_has_to_come_again(
+    meta: httpx.AsyncClient, database: AsyncEngine
+) -> None:
+    bodies = [BODY + b" " * number for number in range(200)]
+    answers = await asyncio.gather(
+        *(meta.post("/webhooks/meta", content=body, headers=signed(body)) for body in bodies)
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(await rows(database, "SELECT 1 FROM webhook_deliveries")) == 200
 
 
 async def test_it_answers_in_milliseconds(meta: httpx.AsyncClient) -> None:

@@ -22,12 +22,14 @@ from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
+from engine.platforms.meta_webhooks import read_delivery
 from engine.platforms.registry import open_inboxes, open_platforms
-from engine.ports import InboxClient, PlatformClient
+from engine.ports import InboxClient, PlatformClient, Pushed
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.collecting import Collector
 from engine.services.commenting import Commenter
+from engine.services.hearing import keep_pruning
 from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.reading import CollectingRules
@@ -60,6 +62,7 @@ class Runtime:
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
     inboxes: Mapping[Platform, InboxClient] = field(default_factory=dict)
+    read_webhook: Callable[[bytes], Pushed] = read_delivery
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -164,7 +167,7 @@ class Runtime:
         return collector.wake
 
     def start_following_up(self) -> None:
-        """Write first comments, and clear away what was prepared in vain."""
+        """Write first comments, and clear away what was prepared in vain or is long done."""
         settings, vault = self.settings, self.settings.vault()
         commenter = Commenter(
             database=self.database,
@@ -183,6 +186,7 @@ class Runtime:
             keep_clearing(self.database, self.stopping, platforms=self.platforms, vault=vault),
             "clearing",
         )
+        self._keep(keep_pruning(self.database, self.stopping), "pruning webhooks")
 
     def start_scanner(self) -> Callable[[], None]:
         """Scan whenever a content becomes due sooner than the next tick; gives what wakes it."""

@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.clock import SystemClock
 from engine.platforms.breaker import Guarded
 from engine.platforms.facebook import FacebookClient
+from engine.platforms.facebook_insights import FacebookInsights
+from engine.platforms.guarded_insights import GuardedInsights
 from engine.platforms.instagram import InstagramClient
+from engine.platforms.instagram_insights import InstagramInsights
 from engine.platforms.threads import ThreadsClient
+from engine.platforms.threads_insights import ThreadsInsights
 from engine.platforms.youtube import YouTubeClient
-from engine.ports import MediaSource, PlatformClient
+from engine.platforms.youtube_insights import YouTubeInsights
+from engine.ports import InsightsClient, MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
 
@@ -46,5 +52,30 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
     }
     return {
         platform: Guarded(client, platform.value, open_s=settings.circuit_open_s)
+        for platform, client in clients.items()
+    }
+
+
+def open_insights(settings: Settings) -> Mapping[Platform, InsightsClient]:
+    """One reader of figures per platform, each behind a circuit breaker; the caller closes them.
+
+    Connections and circuits are their own: figures that do not come hold no post back.
+    """
+    secret = settings.meta_app_secret
+    now = SystemClock().now
+    meta: dict[str, Any] = {
+        "now": now,
+        "app_secret": None if secret is None else secret.get_secret_value(),
+    }
+    clients: dict[Platform, InsightsClient] = {
+        Platform.INSTAGRAM: InstagramInsights(settings.instagram_base_url, **meta),
+        Platform.FACEBOOK: FacebookInsights(settings.facebook_base_url, **meta),
+        Platform.THREADS: ThreadsInsights(settings.threads_base_url, **meta),
+        Platform.YOUTUBE: YouTubeInsights(
+            settings.youtube_base_url, analytics_url=settings.youtube_analytics_url, now=now
+        ),
+    }
+    return {
+        platform: GuardedInsights(client, platform.value, open_s=settings.circuit_open_s)
         for platform, client in clients.items()
     }

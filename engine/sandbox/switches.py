@@ -56,6 +56,8 @@ class Switches:
         reject_duplicates: the same bytes on one channel are rejected.
         comments_disabled: of every video.
         sparse_pages: lists put an empty page with ``next`` between full ones.
+        withdrawn_metrics: names of insights, comma-separated, that no platform knows any more.
+        analytics_lag_s: seconds until YouTube's reports begin to know of a day. Undocumented.
     """
 
     answer_ms: float = 0.0
@@ -100,6 +102,8 @@ class Switches:
     reject_duplicates: bool = False
     comments_disabled: bool = False
     sparse_pages: bool = False
+    withdrawn_metrics: str = ""
+    analytics_lag_s: float = 0.0
 
     def changed(self, wanted: dict[str, Any]) -> Self:
         """The same switches with some of them set anew.

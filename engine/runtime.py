@@ -22,8 +22,8 @@ from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
-from engine.platforms.registry import open_platforms
-from engine.ports import PlatformClient
+from engine.platforms.registry import open_insights, open_platforms
+from engine.ports import InsightsClient, PlatformClient
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.commenting import Commenter
@@ -57,6 +57,7 @@ class Runtime:
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    insights: Mapping[Platform, InsightsClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -235,6 +236,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        for reader in self.insights.values():
+            await reader.close()
         if self.probe is not None:
             await self.probe.close()
         if self.media is not None:
@@ -263,6 +266,7 @@ async def open_medium(settings: Settings) -> Runtime:
     """A medium worker's runtime: it asks platforms, and publishes nothing."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.insights = open_insights(settings)
     return runtime
 
 

@@ -176,6 +176,8 @@ class InstagramInsights:
             if post.kind == "story" and error.code == TOO_FEW_VIEWERS:
                 return Figures(dict.fromkeys(names.values()))
             raise
+        if not asked.values:  # every metric refused: then it is the post that is at fault
+            return None
         return Figures(in_seconds(asked.values), asked.unavailable)
 
 

@@ -96,4 +96,6 @@ class ThreadsInsights:
             if says_missing(error):
                 return None
             raise
+        if not asked.values:  # every metric refused: then it is the post that is at fault
+            return None
         return Figures(asked.values, asked.unavailable)

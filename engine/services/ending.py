@@ -26,7 +26,7 @@ from engine.services.ledger import close_attempt, lock_contents, move, result_ke
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
 from engine.services.settling import settle
-from models.accounts import AccountStatus
+from models.accounts import AccountStatus, Platform
 from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
 from models.words import Priority, PublishResultStatus
@@ -202,6 +202,20 @@ async def hold(
     connection: AsyncConnection, claimed: Claim, error: Throttled, *, until: datetime
 ) -> None:
     """Let nothing of the account, or of the whole platform, be claimed until then."""
+    await hold_account(
+        connection, claimed.account_id, Platform(claimed.platform), error, until=until
+    )
+
+
+async def hold_account(
+    connection: AsyncConnection,
+    account_id: int,
+    platform: Platform,
+    error: Throttled,
+    *,
+    until: datetime,
+) -> None:
+    """Let nothing of an account, or of its whole platform, be claimed or read until then."""
     if error.scope == "app":
         await connection.execute(
             text("""
@@ -211,7 +225,7 @@ async def hold(
                 SET held_until = greatest(platform_holds.held_until, excluded.held_until),
                     reason = excluded.reason
             """),
-            {"platform": claimed.platform, "until": until, "reason": str(error)},
+            {"platform": platform, "until": until, "reason": str(error)},
         )
         return
     await connection.execute(
@@ -220,7 +234,7 @@ async def hold(
             SET held_until = greatest(held_until, :until), held_reason = :reason
             WHERE id = :id
         """),
-        {"id": claimed.account_id, "until": until, "reason": str(error)},
+        {"id": account_id, "until": until, "reason": str(error)},
     )
 
 

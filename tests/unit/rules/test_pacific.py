@@ -1,8 +1,9 @@
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from engine.rules.pacific import seconds_to_midnight
+from engine.rules.calendar import bounds_of
+from engine.rules.pacific import PACIFIC, day_covering_most, seconds_to_midnight
 
 
 @pytest.mark.parametrize(
@@ -26,5 +27,5 @@ def test_pacific_day_that_covers_most_of_seouls_is_the_one_before(day: date, hou
     start, end = bounds_of(day)
     found = day_covering_most(start, end)
     assert found == day - timedelta(days=1)
-    pacific_end = datetime.combine(day, time.min, PACIFIC)
-    assert (pacific_end - start.astimezone(UTC)) == timedelta(hours=hours)
+    pacific_end = datetime.combine(day, time.min, PACIFIC).astimezone(UTC)
+    assert pacific_end - start.astimezone(UTC) == timedelta(hours=hours)

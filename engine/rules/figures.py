@@ -177,11 +177,15 @@ def change_of(now: float | None, before: float | None) -> Change:
 def merged(
     old: Mapping[str, Any], new: Mapping[str, Any], *, keep: Iterable[str]
 ) -> dict[str, Any]:
-    """A later reading in place of an earlier one, with levels kept that it does not tell.
+    """A later reading in place of an earlier one of the same day.
+
+    A number wins over the earlier one. No data does not: an empty answer is no correction.
 
     Args:
-        old: what was known of the same day.
-        new: what is known now; it wins.
-        keep: names that stay when the new reading lacks them.
+        old: what was known of the day.
+        new: what is known now.
+        keep: names that stay as they were when the new reading lacks them altogether.
     """
-    return {**{name: old[name] for name in keep if name in old}, **new}
+    kept = {name: old[name] for name in keep if name in old}
+    told = {name: old.get(name) if value is None else value for name, value in new.items()}
+    return {**kept, **told}

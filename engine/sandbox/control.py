@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.sandbox.figures import day_of
+from engine.sandbox.figures import NAMES, day_of
 from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
@@ -172,7 +172,7 @@ class Control:
         values = given.get("values", {})
         if not owner or (day and day_of(day) is None):
             raise BadInstruction("figures need an account or a post, and a day such as 2026-11-25")
-        check(values, dict.fromkeys(values, float | None))
+        check(values, dict.fromkeys(NAMES, float | None))
         self._world().figures.put(owner, day, values)
         return Response(status_code=204)
 

@@ -20,6 +20,20 @@ EPOCH: Final = 1_767_193_200.0  # 2026-01-01 00:00 in Asia/Seoul: followers are 
 SEOUL: Final = ZoneInfo("Asia/Seoul")
 PACIFIC: Final = ZoneInfo("America/Los_Angeles")
 PARTS: Final = ("likes", "comments", "shares", "saves", "replies", "reposts", "quotes")
+NAMES: Final = (
+    *PARTS,
+    "followers",
+    "follows_gained",
+    "follows_lost",
+    "views",
+    "reach",
+    "clicks",
+    "engaged_accounts",
+    "interactions",
+    "profile_visits",
+    "watch_time_s",
+    "average_watch_s",
+)
 
 Values = dict[str, float | None]
 
@@ -72,9 +86,11 @@ class FigureBook:
     def of_window(self, account: str, start: float, end: float, now: float) -> Values:
         """The sum of the days of Asia/Seoul that lie in a window; parts of days count as parts."""
         total: Values = {}
+        end = now if end >= now - 1 else end  # callers name whole seconds
         day = datetime.fromtimestamp(start, SEOUL).date()
-        while (begins := _midnight(day)) < min(end, now + 1):
-            share = (min(end, begins + DAY_S) - max(start, begins)) / DAY_S
+        while (begins := _midnight(day)) < end:
+            ends = min(begins + DAY_S, now)  # of a running day, what is known is of its part so far
+            share = (min(end, ends) - max(start, begins)) / (ends - begins)
             for name, value in self.of_day(account, day, SEOUL, now).items():
                 part = None if value is None else math.floor(value * share)
                 known = total.get(name)

@@ -28,6 +28,8 @@ POSTS_OF_BEST_TIMES: Final = timedelta(days=180)
 
 _ACCOUNT = text("SELECT id, platform, username FROM platform_accounts WHERE id = :account_id")
 
+_ACCOUNTS = text("SELECT id FROM platform_accounts WHERE client_id = :client_id ORDER BY id")
+
 _DAYS = text("""
 SELECT day, figures, unavailable, fetched_at FROM analytics_snapshots
 WHERE platform_account_id = :account_id AND platform_post_id = '' AND day BETWEEN :start AND :end
@@ -155,6 +157,16 @@ async def read_report(
         unavailable=rows[-1].unavailable if rows else {},
         fetched_at=max((row.fetched_at for row in rows), default=None),
     )
+
+
+async def read_client_reports(
+    database: AsyncEngine, client_id: int, *, days: int, now: datetime
+) -> list[Report]:
+    """The report of each account of a client, in the order in which they were connected."""
+    async with database.connect() as connection:
+        found = await connection.execute(_ACCOUNTS, {"client_id": client_id})
+        account_ids = found.scalars().all()
+    return [await read_report(database, one, days=days, now=now) for one in account_ids]
 
 
 async def read_post_deltas(

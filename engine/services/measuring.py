@@ -124,13 +124,13 @@ class _Reading:
         """Note the figures of a day, in place of what was known of it."""
         known = self.known.get((post_id, day))
         old = {} if known is None else known.figures
-        # A counter that is withdrawn in the middle of a day still was what it was.
-        levels = figures.unavailable if post_id else CUMULATIVE_OF_ACCOUNT
+        # What is withdrawn today still was what it was, above all on the days before.
+        kept = {*figures.unavailable, *(() if post_id else CUMULATIVE_OF_ACCOUNT)}
         self.rows[post_id, day] = {
             "post_id": post_id,
             "content_id": content_id,
             "day": day.isoformat(),
-            "figures": merged(old, figures.values, keep=levels),
+            "figures": merged(old, figures.values, keep=kept),
             "unavailable": dict(figures.unavailable),
         }
 

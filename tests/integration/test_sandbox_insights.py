@@ -218,6 +218,7 @@ def test_youtube_counters_are_text(caller):
         {"account": "1", "day": "yesterday", "values": {}},
         {"account": "1", "values": {"views": "many"}},
         {"account": "1", "value": {}},
+        {"account": "1", "values": {"saved": 1}},
     ],
 )
 def test_figures_that_make_no_sense_are_refused(caller, instruction):

@@ -120,6 +120,27 @@ async def test_withdrawn_metric_is_dropped_alone_and_recorded(desk):
     assert post["figures"]["reach"] is not None
 
 
+async def test_withdrawal_wipes_nothing_that_was_known_of_the_days_before(desk):
+    account = await desk.make.account()
+    await desk.measure(account)
+    before = (await desk.snapshots(account))[days_back(1)]["figures"]
+    desk.sandbox.switch(withdrawn_metrics="views")
+    await desk.measure(account)
+    row = (await desk.snapshots(account))[days_back(1)]
+    assert row["figures"]["views"] == before["views"]
+    assert row["unavailable"] == {"views": "100"}
+
+
+async def test_story_with_too_few_viewers_has_no_figures_and_ends_nothing(desk):
+    account = await desk.make.account()
+    story = await desk.published(account, "instagram story")
+    desk.sandbox.fault("error", carry_out=0, code=10, path=f"/{story}/insights", times=9)
+    measured = await desk.measure(account)
+    assert (measured.posts, measured.error) == (1, None)
+    [row] = (await desk.snapshots(account, story)).values()
+    assert set(row["figures"].values()) == {None}
+
+
 async def test_refused_metric_is_asked_for_again_the_next_day(desk):
     account = await desk.make.account()
     client, now = FakeInsightsClient(), datetime.now(UTC)

@@ -12,7 +12,7 @@ from engine.errors import InvalidCommand
 from engine.rules.best_times import BestTimes, NotEnough
 from engine.rules.calendar import SEOUL, day_of
 from engine.rules.figures import Denominator
-from engine.services.figures import read_post_deltas, read_report
+from engine.services.figures import read_client_reports, read_post_deltas, read_report
 from models.analytics import AnalyticsSnapshot
 from tests.running_command import sns
 
@@ -83,6 +83,16 @@ async def test_account_that_was_never_read_has_an_empty_report(desk):
     assert report.best == NotEnough(0)
     with pytest.raises(InvalidCommand):
         await read_report(desk.database, 999_999, days=30, now=NOW)
+
+
+async def test_client_has_a_report_for_each_of_its_accounts(desk):
+    client, other = await desk.make.client(), await desk.make.client()
+    accounts = [await desk.make.account(client=client) for _ in range(2)]
+    await desk.make.account(client=other)
+    await keep(desk, accounts[1], 0, reach=7)
+    reports = await read_client_reports(desk.database, client.id, days=7, now=NOW)
+    assert [report.account_id for report in reports] == [account.id for account in accounts]
+    assert [report.now.totals["reach"] for report in reports] == [None, 7]
 
 
 async def test_counter_of_a_post_gains_from_day_to_day(desk):

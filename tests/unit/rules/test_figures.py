@@ -128,7 +128,7 @@ def test_change_without_something_to_divide_by_has_no_share():
 def test_later_reading_wins_and_levels_it_does_not_tell_stay():
     old = {"followers": 9, "reach": 1, "views": 3}
     assert merged(old, {"reach": 2}, keep=["followers"]) == {"followers": 9, "reach": 2}
-    assert merged(old, {"followers": None}, keep=["followers"]) == {"followers": None}
+    assert merged(old, {"views": None, "likes": None}, keep=[]) == {"views": 3, "likes": None}
 
 
 def test_days_of_a_period_are_inclusive():

@@ -9,13 +9,13 @@ https://developers.facebook.com/docs/threads/insights.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from engine.sandbox.figures import DAY_S, PACIFIC, Values, day_of
-from engine.sandbox.graph import GraphRequest
+from engine.sandbox.graph import Call, GraphRequest
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.listing import chosen, number_of, printed
 from engine.sandbox.page_objects import PagePost
@@ -333,7 +333,7 @@ class ManyReader:
         route: finds the call that reads one of them.
     """
 
-    def __init__(self, route: Any) -> None:
+    def __init__(self, route: Callable[[World, str, tuple[str, ...]], Call | None]) -> None:
         self._route = route
 
     async def read(self, request: GraphRequest) -> dict[str, Any]:

@@ -99,7 +99,12 @@ def show(report: "Report") -> None:
             number(before.totals.get(name)),
             changed(report.changes[name]),
         )
-    table.add_row("참여율", rate(now.engagement), rate(before.engagement), UNKNOWN)
+    table.add_row(
+        "참여율",
+        rate(now.engagement),
+        rate(before.engagement),
+        rate_changed(now.engagement, before.engagement),
+    )
     table.add_row(
         "팔로워",
         number(now.followers),
@@ -107,6 +112,8 @@ def show(report: "Report") -> None:
         changed(report.changes["followers"]),
     )
     console.print(table)
+    if now.days != before.days:
+        console.print("두 기간의 수집된 날 수가 다르므로 증감은 참고만 하세요.")
     if report.posts:
         posts = Table("게시물", "게시 시각", "도달", "조회", "참여율", title="참여율 상위 게시물")
         for post in report.posts[:POSTS_SHOWN]:
@@ -141,6 +148,13 @@ def changed(change: "Change") -> str:
 def rate(found: "Rate | None") -> str:
     """An engagement rate and what it is by."""
     return UNKNOWN if found is None else f"{found.value:.2%} ({DENOMINATORS[found.by]})"
+
+
+def rate_changed(now: "Rate | None", before: "Rate | None") -> str:
+    """The difference in percentage points; rates by different denominators are not compared."""
+    if now is None or before is None or now.by is not before.by:
+        return UNKNOWN
+    return f"{(now.value - before.value) * 100:+.2f}%p"
 
 
 def best_hours(best: "BestTimes | NotEnough") -> str:

@@ -152,7 +152,7 @@ async def test_command_shows_the_figures_in_korean_and_as_json(
 
     shown = run(str(account.id))
     assert shown.returncode == 0, shown.stderr
-    for wanted in ("도달", "1,234", "+234 (+23.4%)", "4.94% (도달 기준)", "수요일 19시", "팔로워"):
+    for wanted in ("도달", "1,234", "+234 (+23.4%)", "4.94% (도달 기준)", "수요일 19시", "-0.06%p"):
         assert wanted in shown.stdout
     found = json.loads(run(str(account.id), "--days", "7", "--json").stdout)
     assert found["now"]["totals"]["reach"] == 1234

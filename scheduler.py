@@ -11,6 +11,7 @@ from engine.daemon import Job, every, run
 JOBS = (
     Job("scan-scheduled-posts", every(60), "scan_scheduled_posts", timedelta(seconds=60)),
     Job("sync-comments", every(300), "sync_comments", timedelta(seconds=300)),
+    Job("collect-analytics", every(3600), "collect_analytics", timedelta(seconds=3600)),
 )
 
 if __name__ == "__main__":

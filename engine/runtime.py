@@ -23,8 +23,8 @@ from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.meta_webhooks import read_delivery
-from engine.platforms.registry import open_inboxes, open_platforms
-from engine.ports import InboxClient, PlatformClient, Pushed
+from engine.platforms.registry import open_inboxes, open_insights, open_platforms
+from engine.ports import InboxClient, InsightsClient, PlatformClient, Pushed
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.collecting import Collector
@@ -63,6 +63,7 @@ class Runtime:
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
     inboxes: Mapping[Platform, InboxClient] = field(default_factory=dict)
     read_webhook: Callable[[bytes], Pushed] = read_delivery
+    insights: Mapping[Platform, InsightsClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -261,6 +262,8 @@ class Runtime:
             await platform.close()
         for inbox in self.inboxes.values():
             await inbox.close()
+        for reader in self.insights.values():
+            await reader.close()
         if self.probe is not None:
             await self.probe.close()
         if self.media is not None:
@@ -291,6 +294,7 @@ async def open_medium(settings: Settings) -> Runtime:
     runtime.open_platforms()
     runtime.open_inboxes()
     runtime.start_listening({COLLECT_CHANNEL: runtime.start_collector()})
+    runtime.insights = open_insights(settings)
     return runtime
 
 

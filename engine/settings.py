@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     threads_base_url: str = "https://graph.threads.net/v1.0"
     youtube_base_url: str = "https://youtube.googleapis.com/youtube/v3"
     youtube_upload_url: str = "https://www.googleapis.com/upload/youtube/v3"
+    youtube_analytics_url: str = "https://youtubeanalytics.googleapis.com/v2"
     youtube_watch_url: str = "https://www.youtube.com/watch"
 
     # Secrets

@@ -99,6 +99,11 @@ def unread(user_id: int) -> str:
     return f"notif:unread:{user_id}"
 
 
+def figures(account_id: int) -> str:
+    """JSON: an account's current figures; missing until somebody reads them from PostgreSQL."""
+    return f"figures:{account_id}"
+
+
 def encode_event_id(position: Position) -> str:
     """``<epoch>-<seq>``, as the browser sees and returns it."""
     return f"{position.epoch}-{position.seq}"

@@ -12,6 +12,7 @@ from engine.cli import (
     delete,
     demo,
     doctor,
+    figures,
     migrate,
     publish,
     reconcile,
@@ -41,6 +42,7 @@ app.command()(attempts.attempts)
 app.command()(validate.validate)
 app.command()(reconcile.reconcile)
 app.command()(delete.delete)
+app.command()(figures.figures)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
 app.command()(revoke.revoke)

@@ -171,5 +171,6 @@ def sandbox_addresses(sandbox_url: str) -> dict[str, str]:
         "SNS_THREADS_BASE_URL": f"{sandbox_url}/v1.0",
         "SNS_YOUTUBE_BASE_URL": f"{sandbox_url}/youtube/v3",
         "SNS_YOUTUBE_UPLOAD_URL": f"{sandbox_url}/upload/youtube/v3",
+        "SNS_YOUTUBE_ANALYTICS_URL": f"{sandbox_url}/v2",
         "SNS_YOUTUBE_WATCH_URL": f"{sandbox_url}/watch",
     }

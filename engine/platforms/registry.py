@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.clock import SystemClock
 from engine.platforms.breaker import Guarded
 from engine.platforms.facebook import FacebookClient
 from engine.platforms.facebook_inbox import FacebookInbox
+from engine.platforms.facebook_insights import FacebookInsights
 from engine.platforms.guarded_inbox import GuardedInbox
+from engine.platforms.guarded_insights import GuardedInsights
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.instagram_inbox import InstagramInbox
+from engine.platforms.instagram_insights import InstagramInsights
 from engine.platforms.threads import ThreadsClient
 from engine.platforms.threads_inbox import ThreadsInbox
+from engine.platforms.threads_insights import ThreadsInsights
 from engine.platforms.youtube import YouTubeClient
 from engine.platforms.youtube_inbox import YouTubeInbox
-from engine.ports import InboxClient, MediaSource, PlatformClient
+from engine.platforms.youtube_insights import YouTubeInsights
+from engine.ports import InboxClient, InsightsClient, MediaSource, PlatformClient
 from engine.settings import Settings
 from models.accounts import Platform
 
@@ -78,5 +84,30 @@ def open_inboxes(settings: Settings) -> Mapping[Platform, InboxClient]:
     }
     return {
         platform: GuardedInbox(client, f"{platform.value} inbox", open_s=settings.circuit_open_s)
+        for platform, client in clients.items()
+    }
+
+
+def open_insights(settings: Settings) -> Mapping[Platform, InsightsClient]:
+    """One reader of figures per platform, each behind a circuit breaker; the caller closes them.
+
+    Connections and circuits are their own: figures that do not come hold no post back.
+    """
+    secret = settings.meta_app_secret
+    now = SystemClock().now
+    meta: dict[str, Any] = {
+        "now": now,
+        "app_secret": None if secret is None else secret.get_secret_value(),
+    }
+    clients: dict[Platform, InsightsClient] = {
+        Platform.INSTAGRAM: InstagramInsights(settings.instagram_base_url, **meta),
+        Platform.FACEBOOK: FacebookInsights(settings.facebook_base_url, **meta),
+        Platform.THREADS: ThreadsInsights(settings.threads_base_url, **meta),
+        Platform.YOUTUBE: YouTubeInsights(
+            settings.youtube_base_url, analytics_url=settings.youtube_analytics_url, now=now
+        ),
+    }
+    return {
+        platform: GuardedInsights(client, platform.value, open_s=settings.circuit_open_s)
         for platform, client in clients.items()
     }

@@ -1,6 +1,6 @@
 """Asia/Seoul, where people read times; everything else is UTC."""
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -14,3 +14,16 @@ def korean_time(instant: datetime) -> str:
     hour = local.hour % 12 or 12
     minute = f" {local.minute:02d}분" if local.minute else ""
     return f"{local.month}월 {local.day}일 {half} {hour}시{minute}"
+
+
+def day_of(instant: datetime) -> date:
+    """The day of Asia/Seoul that an aware instant falls on."""
+    return instant.astimezone(SEOUL).date()
+
+
+def bounds_of(day: date) -> tuple[datetime, datetime]:
+    """Where a day of Asia/Seoul begins, and where the next one does; aware."""
+    return (
+        datetime.combine(day, time.min, SEOUL),
+        datetime.combine(day + timedelta(days=1), time.min, SEOUL),
+    )

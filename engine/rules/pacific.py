@@ -1,9 +1,9 @@
-"""Midnight in California, when Google's daily quotas begin anew.
+"""California's days, by which Google's quotas begin anew and some platforms count.
 
 Source: https://developers.google.com/youtube/v3/getting-started#quota, read 2026-11-25.
 """
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,3 +15,12 @@ def seconds_to_midnight(now: datetime) -> float:
     tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
     midnight = datetime.combine(tomorrow, time.min, PACIFIC)
     return midnight.timestamp() - now.timestamp()
+
+
+def day_covering_most(start: datetime, end: datetime) -> date:
+    """The Pacific day that covers most of a day elsewhere.
+
+    A day of Asia/Seoul shares 16 or 17 hours with the Pacific day of the date before, and only the
+    rest with that of its own date.
+    """
+    return (start + (end - start) / 2).astimezone(PACIFIC).date()

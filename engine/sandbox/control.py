@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from engine.sandbox.figures import NAMES, day_of
 from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
@@ -45,6 +46,7 @@ class Control:
             Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
             Route("/sandbox/truth", self.read_truth, methods=["GET"]),
             Route("/sandbox/requests", self.read_requests, methods=["GET"]),
+            Route("/sandbox/insights", self.set_figures, methods=["POST"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_film),
@@ -157,6 +159,22 @@ class Control:
                 )
             }
         )
+
+    async def set_figures(self, request: Request) -> Response:
+        """``{"account" or "post": id, "day"?: its date, "values": {name: number or null}}``.
+
+        Names are those of ``engine.ports.Figures``. The day is the platform's: a Pacific date for
+        Pages and YouTube, a date of Asia/Seoul for the rest; without one, a post's counters or an
+        account's ``followers`` are set.
+        """
+        given = await _object(request, account=str, post=str, day=str, values=dict)
+        owner, day = given.get("post") or given.get("account"), given.get("day", "")
+        values = given.get("values", {})
+        if not owner or (day and day_of(day) is None):
+            raise BadInstruction("figures need an account or a post, and a day such as 2026-11-25")
+        check(values, dict.fromkeys(NAMES, float | None))
+        self._world().figures.put(owner, day, values)
+        return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
         """Begin anew: nothing known, real time, the switches of the command line."""

@@ -12,6 +12,7 @@ from engine.sandbox.facebook_comments import create_comment, list_comments
 from engine.sandbox.facebook_posts import PagePosts
 from engine.sandbox.facebook_videos import PageVideos
 from engine.sandbox.graph import Call
+from engine.sandbox.insights import read as read_insights
 from engine.sandbox.listing import is_true
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.page_objects import PagePost, Photo, Video
@@ -42,6 +43,8 @@ class Facebook:
         self._of_object = {
             ("POST", "comments"): Call("create_comment", create_comment, False, PAGES),
             ("GET", "comments"): Call("list_comments", list_comments, False, PAGES),
+            ("GET", "insights"): Call("read_insights", read_insights, False, PAGES),
+            ("GET", "video_insights"): Call("read_insights", read_insights, False, PAGES),
             ("POST", "video-upload"): Call("upload", videos.upload, False, PAGES),
             ("GET", "video-upload"): Call("read_upload", videos.read_upload, False, PAGES),
         }

@@ -11,6 +11,7 @@ from engine.sandbox.facebook_comments import counted, own
 from engine.sandbox.facebook_schedule import scheduled_time, wanted_of
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.insights import counters_of
 from engine.sandbox.instagram_media import flicker
 from engine.sandbox.listing import chosen, is_true, page_of, printed, window
 from engine.sandbox.media import MediaChecker
@@ -106,7 +107,8 @@ class PagePosts:
         request.world.settle()
         post = own(request)
         flicker(request.world)
-        return chosen(_as_listed(post, request.base_url), request.fields(), "Post")
+        values = _as_listed(post, request.base_url) | counters_of(request, post)
+        return chosen(values, request.fields(), "Post")
 
     async def read_photo(self, request: GraphRequest) -> dict[str, Any]:
         """``GET /{photo}``."""

@@ -12,6 +12,7 @@ from engine.sandbox.facebook_posts import delete
 from engine.sandbox.facebook_schedule import scheduled_time, wanted_of
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.insights import counters_of
 from engine.sandbox.instagram_media import flicker
 from engine.sandbox.listing import chosen, is_true, number_of, page_of, printed, window
 from engine.sandbox.media import MediaChecker
@@ -110,7 +111,8 @@ class PageVideos:
         request.world.settle()
         video = _own_video(request)
         flicker(request.world)
-        return chosen(_as_listed(video, request), request.fields(), "Video")
+        values = _as_listed(video, request) | counters_of(request, video)
+        return chosen(values, request.fields(), "Video")
 
     async def list_videos(self, request: GraphRequest) -> dict[str, Any]:
         """``/videos``: those that everybody sees, newest first."""

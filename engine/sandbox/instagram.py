@@ -7,13 +7,14 @@ ig-user/content_publishing_limit beside it.
 
 from typing import Any, Final
 
-from engine.sandbox import instagram_media, uploads
+from engine.sandbox import insights, instagram_media, uploads
 from engine.sandbox.graph import Call, GraphRequest
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.instagram_containers import ContainerMaker
 from engine.sandbox.instagram_media import flicker
 from engine.sandbox.listing import chosen
 from engine.sandbox.media import MediaChecker
+from engine.sandbox.parameters import Parameters
 from engine.sandbox.state import DAY_S, Container, PublicPost, World
 
 STATUS_TEXTS: Final = {
@@ -41,6 +42,7 @@ class Instagram:
             ("GET", "ig-api-upload"): Call("read_upload", self._read_upload),
             ("POST", "comments"): Call("create_comment", instagram_media.create_comment),
             ("GET", "comments"): Call("list_comments", instagram_media.list_comments),
+            ("GET", "insights"): Call("read_insights", insights.read),
         }
         self._of_comment = {
             ("POST", "replies"): Call("create_reply", instagram_media.create_reply),
@@ -51,7 +53,9 @@ class Instagram:
             "POST": Call("hide_comment", instagram_media.hide_comment),
             "DELETE": Call("delete_comment", instagram_media.delete_comment),
         }
-        self._read_container_call = Call("read_container", self._read_container)
+        self._read_container_call = Call(
+            "read_container", self._read_container, name_by=_reading_name
+        )
         self._read_post_call = Call("read_post", instagram_media.read_post)
         self._delete_post_call = Call("delete_post", instagram_media.delete_post)
 
@@ -90,6 +94,8 @@ class Instagram:
 
     async def _read_container(self, request: GraphRequest) -> dict[str, Any]:
         container = request.world.containers.get(request.node)
+        if container is None and request.node == request.account.id:
+            return insights.read_account(request)
         if container is None or container.account is not request.account:
             raise GraphError(100, 33)
         flicker(request.world)
@@ -135,6 +141,10 @@ class Instagram:
             },
         }
         return {"data": [chosen(values, request.fields("quota_usage"), "Limit")]}
+
+
+def _reading_name(world: World, node: str, given: Parameters) -> str:
+    return "read_account" if node in world.accounts else "read_container"
 
 
 def refuse_publish(request: GraphRequest, container: Container, now: float) -> PublicPost | None:

@@ -5,6 +5,7 @@ from starlette.types import Scope
 from engine.sandbox.batch import Batch
 from engine.sandbox.facebook import Facebook
 from engine.sandbox.graph import UPLOAD_HOSTS, Call
+from engine.sandbox.insights import ManyReader
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.state import World
@@ -23,6 +24,7 @@ class MetaRouter:
         self._threads = Threads(checker)
         self._instagram = Instagram(checker)
         self._batch = Call("batch", Batch(self.route).run)
+        self._read_many = Call("read_many", ManyReader(self.route).read, product="pages")
 
     def route(self, world: World, method: str, segments: tuple[str, ...]) -> Call | None:
         """The call, or None. Ids tell what they belong to; an unknown one is Instagram's."""
@@ -30,6 +32,8 @@ class MetaRouter:
             segments = segments[:1]
         if segments == ("",) and method == "POST":
             return self._batch
+        if segments == ("",) and method == "GET":
+            return self._read_many
         return (
             self._facebook.route(world, method, segments)
             or self._threads.route(world, method, segments)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from engine.sandbox.clock import SandboxClock
 from engine.sandbox.faults import FaultPlan
+from engine.sandbox.figures import FigureBook
 from engine.sandbox.media_rules import MediaFault
 from engine.sandbox.switches import Switches
 
@@ -317,6 +318,7 @@ class World:
         self.youtube = youtube
         self.clock = SandboxClock()
         self.faults = FaultPlan()
+        self.figures = FigureBook()
         self.accounts: dict[str, Account] = {}
         self.by_token: dict[str, Account] = {}
         self.containers: dict[str, Container] = {}

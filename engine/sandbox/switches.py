@@ -60,6 +60,8 @@ class Switches:
             and cursors count from the newest: what moves on is seen twice.
         comment_authors: without, nobody who comments is named, as without some permission.
         sparse_pages: lists put an empty page with ``next`` between full ones.
+        withdrawn_metrics: names of insights, comma-separated, that no platform knows any more.
+        analytics_lag_s: seconds until YouTube's reports begin to know of a day. Undocumented.
     """
 
     answer_ms: float = 0.0
@@ -107,6 +109,8 @@ class Switches:
     comment_pages_shift: bool = False
     comment_authors: bool = True
     sparse_pages: bool = False
+    withdrawn_metrics: str = ""
+    analytics_lag_s: float = 0.0
 
     def changed(self, wanted: dict[str, Any]) -> Self:
         """The same switches with some of them set anew.

@@ -8,6 +8,7 @@ Sources, read 2026-11-23: https://developers.facebook.com/docs/threads/posts (of
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from engine.sandbox import insights
 from engine.sandbox.conversations import root_of
 from engine.sandbox.graph import Call, GraphRequest
 from engine.sandbox.graph_errors import GraphError
@@ -41,7 +42,9 @@ class Threads:
             ("GET", "conversation"): _call("list_conversation", self._list_conversation),
             ("POST", "manage_reply"): _call("hide_comment", self._hide),
             ("GET", "threads_publishing_limit"): _call("read_limit", self._read_limit, True),
+            ("GET", "threads_insights"): _call("read_insights", insights.read_threads_user, True),
         }
+        self._read_insights_call = _call("read_insights", insights.read_threads_post)
         self._read_container_call = _call("read_container", self._read_container)
         self._read_post_call = _call("read_post", self._read_post)
         self._delete_post_call = _call("delete_post", self._delete_post)
@@ -52,6 +55,10 @@ class Threads:
             # The comments of Instagram have replies too.
             if segments[1] == "replies" and segments[0] in world.comments:
                 return None
+            post = world.posts.get(segments[0])
+            if (method, segments[1]) == ("GET", "insights"):  # Instagram's posts have them too
+                is_ours = post is not None and post.platform == "threads"
+                return self._read_insights_call if is_ours else None
             return self._of_account.get((method, segments[1]))
         if len(segments) != 1:
             return None

@@ -15,6 +15,7 @@ from engine.sandbox.state import Account, SeenRequest, World
 from engine.sandbox.surface import Answer, Surface
 from engine.sandbox.youtube_errors import YouTubeError
 from engine.sandbox.youtube_exchange import Exchange, Host, json_answer
+from engine.sandbox.youtube_figures import REPORTS, channel_statistics, read_report
 from engine.sandbox.youtube_metadata import DEFAULT_PRIVACY, check_snippet, completed_status
 from engine.sandbox.youtube_resources import instant, video_resource
 from engine.sandbox.youtube_state import Video
@@ -30,7 +31,7 @@ PAGE_LIMIT: Final = 50
 
 def is_google(path: str) -> bool:
     """Whether a path is of one of Google's hosts."""
-    return path.startswith(PREFIXES) or path in PATHS
+    return path.startswith(PREFIXES) or path in PATHS or path == REPORTS
 
 
 @dataclass(slots=True)
@@ -92,6 +93,7 @@ class YouTube:
                 "moderate_comment",
                 youtube_comments.set_moderation,
             ),
+            ("GET", REPORTS): ("read_report", read_report),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +125,8 @@ class YouTube:
 
         async def act(is_repeat: bool) -> Answer:
             account = exchange.caller()
-            exchange.spend("units", 1 if carry_out is None else COSTS[exchange.method])
+            if resource != REPORTS:  # a host of its own, with a quota of its own
+                exchange.spend("units", 1 if carry_out is None else COSTS[exchange.method])
             if unreadable is not None:
                 raise unreadable
             if carry_out is None:
@@ -218,20 +221,15 @@ async def _list_channels(request: YouTubeRequest) -> dict[str, Any]:
         channels = [account]
     else:
         raise YouTubeError("missingRequiredParameter", message="No filter selected: mine, id")
-    items = [_channel_resource(channel, parts) for channel in channels]
+    items = [_channel_resource(request.world, channel, parts) for channel in channels]
     return {"kind": "youtube#channelListResponse", "items": items}
 
 
-def _channel_resource(channel: Account, parts: list[str]) -> dict[str, Any]:
+def _channel_resource(world: World, channel: Account, parts: list[str]) -> dict[str, Any]:
     values = {
         "snippet": {"title": channel.username},
         "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": _uploads_of(channel)}},
-        "statistics": {
-            "viewCount": "0",
-            "subscriberCount": "0",
-            "hiddenSubscriberCount": False,
-            "videoCount": str(len(channel.posts)),
-        },
+        "statistics": channel_statistics(world, channel),
     }
     return {
         "kind": "youtube#channel",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.sandbox.state import Comment, PublicPost, World
+from engine.sandbox.youtube_figures import video_statistics
 from engine.sandbox.youtube_state import Video
 
 REPLIES_INLINED: Final = 5  # of a thread's replies, the newest
@@ -30,13 +31,7 @@ def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, An
         "processingDetails": {"processingStatus": processing},
         "fileDetails": {"fileName": video.file_name, "fileSize": str(video.size)},
         "contentDetails": {"duration": f"PT{round(video.duration_s)}S"},
-        "statistics": {
-            "viewCount": "0",
-            "likeCount": "0",
-            "commentCount": str(
-                sum(one.is_shown for one in video.post.comments) if video.post else 0
-            ),
-        },
+        "statistics": video_statistics(world, video),
     }
     return {
         "kind": "youtube#video",

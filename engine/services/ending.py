@@ -206,7 +206,7 @@ async def hold(
     *,
     until: datetime,
 ) -> None:
-    """Let nothing of the account, or of the whole platform, be claimed until then."""
+    """Let nothing of an account, or of its whole platform, be claimed or read until then."""
     if error.scope == "app":
         await connection.execute(
             text("""

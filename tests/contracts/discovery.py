@@ -45,6 +45,12 @@ class Discovery:
         folder = files("googleapiclient") / "discovery_cache" / "documents"
         return cls(json.loads((folder / "youtube.v3.json").read_text("utf-8")))
 
+    @classmethod
+    def of_youtube_analytics(cls) -> Self:
+        """The YouTube Analytics API, version 2, of the installed client library."""
+        folder = files("googleapiclient") / "discovery_cache" / "documents"
+        return cls(json.loads((folder / "youtubeAnalytics.v2.json").read_text("utf-8")))
+
     def problems_of(self, row: Mapping[str, Any]) -> list[str]:
         """What is wrong with one row of the sandbox's ``/sandbox/requests``."""
         return self.problems(

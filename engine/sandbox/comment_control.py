@@ -13,7 +13,7 @@ from engine.sandbox.conversations import Wanted, change, everything, find, take_
 from engine.sandbox.direct_posts import show_post
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pushing import Pushing, Subscription
-from engine.sandbox.state import World
+from engine.sandbox.state import AUTO_TOKEN, World
 
 KINDS: dict[str, Any] = {
     "post": str,
@@ -86,7 +86,8 @@ class CommentControl:
         given = await _body(request)
         check(given, {"account": str, "platform": str, "count": int, "text": str, "at": float})
         world = self._world()
-        account = world.accounts.get(given.get("account", ""))
+        name = given.get("account", "")
+        account = world.accounts.get(name) or world.account_of(f"{AUTO_TOKEN}{name}")
         if account is None:
             raise BadInstruction("no such account; POST /sandbox/accounts makes one")
         at = given.get("at", world.clock.now())

@@ -41,7 +41,7 @@ async def list_threads(request: "YouTubeRequest") -> dict[str, Any]:
         ]
         return {"kind": "youtube#commentThreadListResponse", "items": items}
     post = _commented(request, request.query.get("videoId"))
-    tops = [one for one in reversed(post.comments) if one.parent is None and one.is_shown]
+    tops = [one for one in reversed(post.comments) if one.parent is None and _is_listed(one)]
     page, following = _page(request, post, tops)
     answer: dict[str, Any] = {
         "kind": "youtube#commentThreadListResponse",
@@ -63,7 +63,7 @@ async def list_comments(request: "YouTubeRequest") -> dict[str, Any]:
         ]
         return {"kind": "youtube#commentListResponse", "items": items}
     under, parent = _existing(request, request.query.get("parentId", ""))
-    replies = [one for one in reversed(under.comments) if one.parent is parent and one.is_shown]
+    replies = [one for one in reversed(under.comments) if one.parent is parent and _is_listed(one)]
     page, following = _page(request, under, replies)
     answer: dict[str, Any] = {
         "kind": "youtube#commentListResponse",
@@ -113,6 +113,10 @@ def object_in(values: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise YouTubeError("badRequest", message=f"Invalid value for {name}")
     return dict(value)
+
+
+def _is_listed(comment: Comment) -> bool:
+    return comment.is_shown and not comment.is_hidden
 
 
 def _page(

@@ -22,8 +22,8 @@ from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
-from engine.platforms.registry import open_platforms
-from engine.ports import PlatformClient
+from engine.platforms.registry import open_platforms, open_tokens
+from engine.ports import PlatformClient, TokenClient
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.commenting import Commenter
@@ -31,6 +31,7 @@ from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
+from engine.services.tokens import TokenKeeper
 from engine.services.validating import Validation
 from engine.settings import Settings
 from models.accounts import Platform
@@ -57,6 +58,7 @@ class Runtime:
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    tokens: Mapping[Platform, TokenClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -111,12 +113,27 @@ class Runtime:
         self.media = HttpMediaSource(allow_private=self.settings.media_allow_private)
         self.probe = Prober(self.media)
         self.platforms = open_platforms(self.settings, self.media)
+        self.tokens = open_tokens(self.settings)
 
     def validation(self) -> Validation:
         """What checks contents against the platforms' rules."""
         if self.probe is None:
             raise RuntimeError("platforms are opened before anything is checked")
         return Validation(platforms=self.platforms, probe=self.probe, vault=self.settings.vault())
+
+    def token_keeper(self) -> TokenKeeper:
+        """What renews and checks the accounts' tokens."""
+        return TokenKeeper(
+            database=self.database,
+            clients=self.tokens,
+            vault=self.settings.vault(),
+            clock=self.clock,
+            random=Random(),  # noqa: S311  # jitter is no secret
+        )
+
+    def start_renewing(self) -> None:
+        """Renew tokens ahead of their end, in each process that uses them; one a time does it."""
+        self._keep(self.token_keeper().run(self.stopping), "tokens")
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
@@ -235,6 +252,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        for tokens in self.tokens.values():
+            await tokens.close()
         if self.probe is not None:
             await self.probe.close()
         if self.media is not None:
@@ -247,6 +266,7 @@ async def open_critical(settings: Settings) -> Runtime:
     """A critical worker's runtime: it publishes, scans on demand and relays."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.start_renewing()
     runtime.start_following_up()
     runtime.start_listening(
         {
@@ -263,6 +283,7 @@ async def open_medium(settings: Settings) -> Runtime:
     """A medium worker's runtime: it asks platforms, and publishes nothing."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.start_renewing()
     return runtime
 
 

@@ -5,10 +5,14 @@ from typing import Any
 
 from engine.platforms.breaker import Guarded
 from engine.platforms.facebook import FacebookClient
+from engine.platforms.facebook_tokens import FacebookTokens
 from engine.platforms.instagram import InstagramClient
+from engine.platforms.instagram_tokens import InstagramTokens
 from engine.platforms.threads import ThreadsClient
+from engine.platforms.threads_tokens import ThreadsTokens
 from engine.platforms.youtube import YouTubeClient
-from engine.ports import MediaSource, PlatformClient
+from engine.platforms.youtube_tokens import YouTubeTokens
+from engine.ports import MediaSource, PlatformClient, TokenClient
 from engine.settings import Settings
 from models.accounts import Platform
 
@@ -47,4 +51,23 @@ def open_platforms(settings: Settings, media: MediaSource) -> Mapping[Platform, 
     return {
         platform: Guarded(client, platform.value, open_s=settings.circuit_open_s)
         for platform, client in clients.items()
+    }
+
+
+def open_tokens(settings: Settings) -> Mapping[Platform, TokenClient]:
+    """What renews and checks each platform's tokens; the caller closes them."""
+    secret = settings.meta_app_secret
+    app_secret = None if secret is None else secret.get_secret_value()
+    return {
+        Platform.INSTAGRAM: InstagramTokens(settings.instagram_base_url, app_secret=app_secret),
+        Platform.FACEBOOK: FacebookTokens(
+            settings.facebook_base_url, app_id=settings.meta_app_id, app_secret=app_secret
+        ),
+        Platform.THREADS: ThreadsTokens(settings.threads_base_url, app_secret=app_secret),
+        Platform.YOUTUBE: YouTubeTokens(
+            settings.google_token_url,
+            api_url=settings.youtube_base_url,
+            client_id=settings.google_client_id,
+            client_secret=settings.google_client_secret.get_secret_value(),
+        ),
     }

@@ -7,6 +7,7 @@ from engine.sandbox.facebook import Facebook
 from engine.sandbox.graph import UPLOAD_HOSTS, Call
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.media import MediaChecker
+from engine.sandbox.meta_tokens import MetaTokens
 from engine.sandbox.state import World
 from engine.sandbox.threads import Threads
 
@@ -22,6 +23,7 @@ class MetaRouter:
         self._facebook = Facebook(checker)
         self._threads = Threads(checker)
         self._instagram = Instagram(checker)
+        self._tokens = MetaTokens()
         self._batch = Call("batch", Batch(self.route).run)
 
     def route(self, world: World, method: str, segments: tuple[str, ...]) -> Call | None:
@@ -31,7 +33,8 @@ class MetaRouter:
         if segments == ("",) and method == "POST":
             return self._batch
         return (
-            self._facebook.route(world, method, segments)
+            self._tokens.route(method, segments)
+            or self._facebook.route(world, method, segments)
             or self._threads.route(world, method, segments)
             or self._instagram.route(world, method, segments)
         )

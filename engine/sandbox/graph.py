@@ -39,6 +39,7 @@ class GraphRequest:
     seen: SeenRequest
     base_url: str  # as the caller addressed it, without a slash at the end
     version: str
+    token: str | None = None  # as it came
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
@@ -140,6 +141,7 @@ class GraphSurface:
                     seen=seen,
                     base_url=base_url_of(scope),
                     version=version,
+                    token=token,
                     is_repeat=is_repeat,
                 )
                 return Answer(200, orjson.dumps(await call.act(request)), headers)

@@ -355,7 +355,7 @@ class TokenKeeper:
                 text("SELECT sealed_token FROM platform_accounts WHERE id = :id FOR NO KEY UPDATE"),
                 {"id": account.id},
             )
-            if held is None or self._vault.open(held).reveal() != access.token.reveal():
+            if held is None or not self._is_same(held, access):
                 return False
             second = grant.refresh_token
             await connection.execute(
@@ -370,6 +370,15 @@ class TokenKeeper:
                 },
             )
         return True
+
+    def _is_same(self, held: bytes, access: AccountAccess) -> bool:
+        try:
+            return self._vault.open(held).reveal() == access.token.reveal()
+        except TokenUnreadable:
+            # Sealed meanwhile by a key that this process was started without: it cannot be compared
+            # and is not overwritten.
+            log.error("a newer key is in use; start this process anew with it")
+            return False
 
     async def _check_one(
         self, account: _Claimed, client: TokenClient

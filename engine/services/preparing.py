@@ -129,7 +129,8 @@ class Preparation:
         except TokenUnreadable:
             code = "token_unreadable"
         needs_owner = claimed.account_status is AccountStatus.RECONNECT_NEEDED
-        if now - claimed.due_at > self._too_late and (claimed.retry_count == 0 or needs_owner):
+        waits = needs_owner or claimed.is_token_over
+        if now - claimed.due_at > self._too_late and (claimed.retry_count == 0 or waits):
             code = "due_too_long_ago"
         elif platform is None:
             code = "platform_unsupported"

@@ -49,6 +49,7 @@ WITH due AS (
       AND (CAST(:id AS bigint) IS NULL OR a.id = :id)
       AND (a.token_retry_at IS NULL OR a.token_retry_at <= now()
            OR (:is_forced AND a.token_failures > 0))
+      AND coalesce(a.token_issued_at <= :started_at, true)
       AND (:is_forced OR (
           coalesce(a.token_issued_at, a.created_at) <= now() - make_interval(secs => :min_age_s)
           AND CASE WHEN a.token_expires_at IS NULL
@@ -182,6 +183,8 @@ class TokenKeeper:
     async def renew(self, account_id: int | None = None) -> list[Result]:
         """Renew tokens whose time has come, or one account's now, whatever its time."""
         results: list[Result] = []
+        # Whatever life a platform gives, none is renewed twice in one round.
+        started_at = self._clock.now()
         for platform, client in self._clients.items():
             rules = client.rules
             if not rules.is_refreshable:
@@ -195,6 +198,7 @@ class TokenKeeper:
                 before_s=rules.refresh_before_s,
                 has_refresh_token=rules.has_refresh_token,
                 lease_s=LEASE_S,
+                started_at=started_at,
             ):
                 results += await self._each(claimed, client, self._renew_one)
                 if account_id is not None:

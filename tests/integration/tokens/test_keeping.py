@@ -210,3 +210,14 @@ async def test_retries_never_wait_longer_than_a_tenth_of_the_window(stage: Stage
     await keeper_of(stage, {Platform.INSTAGRAM: client}).renew()
     row = await account_row(stage, account)
     assert in_seconds(5 * 3600) < row["token_retry_at"] <= in_seconds(6 * 3600)
+
+
+async def test_a_life_that_is_shorter_than_the_window_makes_no_storm_of_renewals(
+    stage: Stage, keeper: TokenKeeper
+) -> None:
+    stage.sandbox.switch(access_token_life_s=60.0)
+    account = await stage.make.account(platform=Platform.YOUTUBE)
+    await with_refresh_token(stage, account, token_expires_at=in_seconds(60))
+    async with asyncio.timeout(10):
+        assert len(await keeper.renew()) == 1
+    assert len(stage.sandbox.requests(call="refresh_token")) == 1

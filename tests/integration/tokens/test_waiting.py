@@ -107,3 +107,28 @@ async def test_a_token_of_an_hour_that_ended_is_renewed_and_no_account_is_marked
         log = await stage.until(content, "success")
     assert log["retry_count"] == 0
     assert (await account_row(stage, account))["status"] == "active"
+
+
+async def test_google_refusing_an_old_token_has_it_renewed_and_a_fresh_one_marks_the_account(
+    stage: Stage, keeper: TokenKeeper
+) -> None:
+    account = await stage.make.account(platform=Platform.YOUTUBE)
+    await with_refresh_token(stage, account)
+    stage.sandbox.change_token(account.platform_user_id, expires_at=stage.sandbox.now() - 1)
+    media = [{"kind": "video", "url": stage.sandbox.film()}]
+    content = await stage.make.content(account, due_in_s=0, media=media)
+    async with stage.publisher() as publisher:
+        await stage.scan()
+        async with asyncio.timeout(15):
+            while (log := await stage.log_of(content))["error_code"] != "authError":
+                await asyncio.sleep(0.02)
+        row = await account_row(stage, account)
+        assert (row["status"], log["retry_count"]) == ("active", 0)
+        assert row["token_expires_at"] < in_seconds(1)  # so it is renewed at the next look
+        await keeper.renew()
+        # Renewed a moment ago, and yet refused: the grant itself is dead.
+        stage.sandbox.change_token(account.platform_user_id, subcode=458)
+        await stage.rows("UPDATE publishing_logs SET act_at = now()")
+        publisher.wake()
+        await until_waiting(stage, content)
+    assert (await account_row(stage, account))["status"] == "reconnect_needed"

@@ -12,6 +12,7 @@ JOBS = (
     Job("scan-scheduled-posts", every(60), "scan_scheduled_posts", timedelta(seconds=60)),
     Job("sync-comments", every(300), "sync_comments", timedelta(seconds=300)),
     Job("collect-analytics", every(3600), "collect_analytics", timedelta(seconds=3600)),
+    Job("refresh-expiring-tokens", every(3600), "refresh_expiring_tokens", timedelta(seconds=3600)),
 )
 
 if __name__ == "__main__":

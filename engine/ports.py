@@ -580,11 +580,14 @@ class TokenRules:
         is_refreshable: a token can be renewed by itself; otherwise its owner signs in again.
         min_age_s: a younger token is not renewed by the platform.
         refresh_before_s: it is renewed when it has at most so long to live.
+        has_refresh_token: a second token renews it; the one in use lives for an hour or so, and its
+            end says nothing of the connection.
     """
 
     is_refreshable: bool
     min_age_s: float
     refresh_before_s: float
+    has_refresh_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

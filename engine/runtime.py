@@ -23,8 +23,8 @@ from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.meta_webhooks import read_delivery
-from engine.platforms.registry import open_inboxes, open_insights, open_platforms
-from engine.ports import InboxClient, InsightsClient, PlatformClient, Pushed
+from engine.platforms.registry import open_inboxes, open_insights, open_platforms, open_tokens
+from engine.ports import InboxClient, InsightsClient, PlatformClient, Pushed, TokenClient
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.collecting import Collector
@@ -35,6 +35,7 @@ from engine.services.publishing import Publisher, PublishingRules
 from engine.services.reading import CollectingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
+from engine.services.tokens import TokenKeeper
 from engine.services.validating import Validation
 from engine.settings import Settings
 from models.accounts import Platform
@@ -64,6 +65,7 @@ class Runtime:
     inboxes: Mapping[Platform, InboxClient] = field(default_factory=dict)
     read_webhook: Callable[[bytes], Pushed] = read_delivery
     insights: Mapping[Platform, InsightsClient] = field(default_factory=dict)
+    tokens: Mapping[Platform, TokenClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -118,6 +120,7 @@ class Runtime:
         self.media = HttpMediaSource(allow_private=self.settings.media_allow_private)
         self.probe = Prober(self.media)
         self.platforms = open_platforms(self.settings, self.media)
+        self.tokens = open_tokens(self.settings)
 
     def open_inboxes(self) -> None:
         """Have a client for every platform's comments; closed with the runtime."""
@@ -128,6 +131,20 @@ class Runtime:
         if self.probe is None:
             raise RuntimeError("platforms are opened before anything is checked")
         return Validation(platforms=self.platforms, probe=self.probe, vault=self.settings.vault())
+
+    def token_keeper(self) -> TokenKeeper:
+        """What renews and checks the accounts' tokens."""
+        return TokenKeeper(
+            database=self.database,
+            clients=self.tokens,
+            vault=self.settings.vault(),
+            clock=self.clock,
+            random=Random(),  # noqa: S311  # jitter is no secret
+        )
+
+    def start_renewing(self) -> None:
+        """Renew tokens ahead of their end, in each process that uses them; one a time does it."""
+        self._keep(self.token_keeper().run(self.stopping), "tokens")
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
@@ -264,6 +281,8 @@ class Runtime:
             await inbox.close()
         for reader in self.insights.values():
             await reader.close()
+        for tokens in self.tokens.values():
+            await tokens.close()
         if self.probe is not None:
             await self.probe.close()
         if self.media is not None:
@@ -276,6 +295,7 @@ async def open_critical(settings: Settings) -> Runtime:
     """A critical worker's runtime: it publishes, scans on demand and relays."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.start_renewing()
     runtime.start_following_up()
     runtime.start_listening(
         {
@@ -295,6 +315,7 @@ async def open_medium(settings: Settings) -> Runtime:
     runtime.open_inboxes()
     runtime.start_listening({COLLECT_CHANNEL: runtime.start_collector()})
     runtime.insights = open_insights(settings)
+    runtime.start_renewing()
     return runtime
 
 

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     youtube_upload_url: str = "https://www.googleapis.com/upload/youtube/v3"
     youtube_analytics_url: str = "https://youtubeanalytics.googleapis.com/v2"
     youtube_watch_url: str = "https://www.youtube.com/watch"
+    google_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
 
     # Secrets
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -47,6 +48,11 @@ class Settings(BaseSettings):
     meta_app_secret: SecretStr | None = Field(
         default=None, min_length=1, description="then every Meta call carries its appsecret_proof"
     )
+    meta_app_id: str = Field(
+        default="", description="with the app secret: Pages' tokens are looked at by debug_token"
+    )
+    google_client_id: str = Field(default="", description="renews YouTube's tokens")
+    google_client_secret: SecretStr = SecretStr("")
     jwt_issuer: str = "sns"
     jwt_audience: str = "sns-edge"
 

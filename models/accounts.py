@@ -116,6 +116,7 @@ class TokenVault:
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
             raise ValueError("a token vault needs at least one key")
+        self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def seal(self, token: AccessToken) -> bytes:
@@ -132,6 +133,14 @@ class TokenVault:
             return AccessToken(self._fernet.decrypt(sealed).decode())
         except InvalidToken:
             raise TokenUnreadable("sealed token does not open with any configured key") from None
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether the newest key sealed this."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
 
     def reseal(self, sealed: bytes) -> bytes:
         """Move a seal to the newest key, keeping its time stamp.

@@ -19,6 +19,7 @@ from engine.cli import (
     revoke,
     sandbox,
     token,
+    tokens,
     up,
     validate,
 )
@@ -45,6 +46,7 @@ app.command()(delete.delete)
 app.command()(figures.figures)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
 app.command()(token.token)
+app.add_typer(tokens.tokens, name="tokens")
 app.command()(revoke.revoke)
 app.command(context_settings=sandbox.SETTINGS)(sandbox.sandbox)
 app.command()(migrate.migrate)

@@ -162,7 +162,7 @@ def _escaped(value: str | Path) -> str:
 
 
 def sandbox_addresses(sandbox_url: str) -> dict[str, str]:
-    """Every platform's address, as settings that lead to the double at ``sandbox_url``."""
+    """Every platform's address, and what it knows us by, at the double at ``sandbox_url``."""
     return {
         "SNS_INSTAGRAM_BASE_URL": f"{sandbox_url}/v25.0",
         "SNS_INSTAGRAM_UPLOAD_URL": f"{sandbox_url}/ig-api-upload/v25.0",
@@ -173,4 +173,6 @@ def sandbox_addresses(sandbox_url: str) -> dict[str, str]:
         "SNS_YOUTUBE_UPLOAD_URL": f"{sandbox_url}/upload/youtube/v3",
         "SNS_YOUTUBE_ANALYTICS_URL": f"{sandbox_url}/v2",
         "SNS_YOUTUBE_WATCH_URL": f"{sandbox_url}/watch",
+        "SNS_GOOGLE_TOKEN_URL": f"{sandbox_url}/token",
+        "SNS_GOOGLE_CLIENT_ID": "sandbox",
     }

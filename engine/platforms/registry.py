@@ -8,18 +8,28 @@ from engine.platforms.breaker import Guarded
 from engine.platforms.facebook import FacebookClient
 from engine.platforms.facebook_inbox import FacebookInbox
 from engine.platforms.facebook_insights import FacebookInsights
+from engine.platforms.facebook_tokens import FacebookTokens
 from engine.platforms.guarded_inbox import GuardedInbox
 from engine.platforms.guarded_insights import GuardedInsights
 from engine.platforms.instagram import InstagramClient
 from engine.platforms.instagram_inbox import InstagramInbox
 from engine.platforms.instagram_insights import InstagramInsights
+from engine.platforms.instagram_tokens import InstagramTokens
 from engine.platforms.threads import ThreadsClient
 from engine.platforms.threads_inbox import ThreadsInbox
 from engine.platforms.threads_insights import ThreadsInsights
+from engine.platforms.threads_tokens import ThreadsTokens
 from engine.platforms.youtube import YouTubeClient
 from engine.platforms.youtube_inbox import YouTubeInbox
 from engine.platforms.youtube_insights import YouTubeInsights
-from engine.ports import InboxClient, InsightsClient, MediaSource, PlatformClient
+from engine.platforms.youtube_tokens import YouTubeTokens
+from engine.ports import (
+    InboxClient,
+    InsightsClient,
+    MediaSource,
+    PlatformClient,
+    TokenClient,
+)
 from engine.settings import Settings
 from models.accounts import Platform
 
@@ -110,4 +120,23 @@ def open_insights(settings: Settings) -> Mapping[Platform, InsightsClient]:
     return {
         platform: GuardedInsights(client, platform.value, open_s=settings.circuit_open_s)
         for platform, client in clients.items()
+    }
+
+
+def open_tokens(settings: Settings) -> Mapping[Platform, TokenClient]:
+    """What renews and checks each platform's tokens; the caller closes them."""
+    secret = settings.meta_app_secret
+    app_secret = None if secret is None else secret.get_secret_value()
+    return {
+        Platform.INSTAGRAM: InstagramTokens(settings.instagram_base_url, app_secret=app_secret),
+        Platform.FACEBOOK: FacebookTokens(
+            settings.facebook_base_url, app_id=settings.meta_app_id, app_secret=app_secret
+        ),
+        Platform.THREADS: ThreadsTokens(settings.threads_base_url, app_secret=app_secret),
+        Platform.YOUTUBE: YouTubeTokens(
+            settings.google_token_url,
+            api_url=settings.youtube_base_url,
+            client_id=settings.google_client_id,
+            client_secret=settings.google_client_secret.get_secret_value(),
+        ),
     }

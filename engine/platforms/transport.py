@@ -123,11 +123,11 @@ class Transport:
         self,
         path: str,
         parameters: Mapping[str, str],
-        token: AccessToken,
+        token: AccessToken | None,
         *,
         timeout_s: float,
     ) -> Answer:
-        """Send a form, once.
+        """Send a form, once; without a token where the form itself says who asks.
 
         Raises:
             NotSent: no connection could be opened.
@@ -179,15 +179,18 @@ class Transport:
         while self._idle:
             self._idle.pop().close()
 
-    def _head(self, method: str, target: str, token: AccessToken) -> bytes:
+    def _head(self, method: str, target: str, token: AccessToken | None) -> bytes:
+        head = (
+            f"{method} {self._prefix}{target} HTTP/1.1\r\nHost: {self._host_header}\r\n"
+            "Accept: application/json\r\n"
+        ).encode("ascii")
+        if token is None:
+            return head
         secret = token.reveal()
         if not secret.isascii() or not secret.isprintable() or not secret or " " in secret:
             # A line break in it would write headers of its own.
             raise ReconnectNeeded("the stored token cannot be a token", code="token-malformed")
-        return (
-            f"{method} {self._prefix}{target} HTTP/1.1\r\nHost: {self._host_header}\r\n"
-            f"Accept: application/json\r\nAuthorization: Bearer {secret}\r\n"
-        ).encode("ascii")
+        return head + f"Authorization: Bearer {secret}\r\n".encode("ascii")
 
     async def _send(self, request: bytes, timeout_s: float) -> Answer:
         await self._wait_for_a_place()

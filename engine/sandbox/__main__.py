@@ -23,6 +23,7 @@ example:
            SNS_YOUTUBE_UPLOAD_URL=http://127.0.0.1:8090/upload/youtube/v3
            SNS_YOUTUBE_ANALYTICS_URL=http://127.0.0.1:8090/v2
            SNS_YOUTUBE_WATCH_URL=http://127.0.0.1:8090/watch
+           SNS_GOOGLE_TOKEN_URL=http://127.0.0.1:8090/token
            SNS_MEDIA_ALLOW_PRIVATE=True
   An account exists as soon as it is used: the token of 17841400000000001
   is sandbox-token-17841400000000001, on every platform.

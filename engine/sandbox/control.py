@@ -71,15 +71,29 @@ class Control:
         return _json(_listed(account), 201)
 
     async def change_token(self, request: Request) -> Response:
-        """``{"subcode"?: 190's subcode or null, "expires_at"?: unix seconds or null}``."""
-        given = await _object(request, subcode=int | None, expires_at=float | None)
+        """How its token stands; null where nothing is wrong, or known.
+
+        ``{"subcode"?: of error 190, "issued_at"?, "expires_at"?, "data_access_expires_at"?}``,
+        instants in unix seconds. A subcode kills a Google grant too.
+        """
+        given = await _object(
+            request,
+            subcode=int | None,
+            issued_at=float | None,
+            expires_at=float | None,
+            data_access_expires_at=float | None,
+        )
         account = self._world().accounts.get(request.path_params["id"])
         if account is None:
             raise BadInstruction("no such account; POST /sandbox/accounts makes one")
         if "subcode" in given:
             account.token_subcode = given["subcode"]
+        if "issued_at" in given:
+            account.token_issued_at = given["issued_at"]
         if "expires_at" in given:
             account.token_expires_at = given["expires_at"]
+        if "data_access_expires_at" in given:
+            account.data_access_expires_at = given["data_access_expires_at"]
         return _json(_listed(account))
 
     async def read_clock(self, request: Request) -> Response:
@@ -207,6 +221,7 @@ def _listed(account: Account) -> dict[str, Any]:
     return {
         "id": account.id,
         "username": account.username,
+        "token_issued_at": account.token_issued_at,
         "token_expires_at": account.token_expires_at,
         "token_subcode": account.token_subcode,
         "posts": len(account.posts),

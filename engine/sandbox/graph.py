@@ -39,6 +39,7 @@ class GraphRequest:
     seen: SeenRequest
     base_url: str  # as the caller addressed it, without a slash at the end
     version: str
+    token: str | None = None  # as it came
     is_repeat: bool = False  # the platform itself does it a second time
 
     def fields(self, default: str = "id") -> list[str]:
@@ -59,6 +60,8 @@ class Call:
     product: Product = "instagram"
     # One path may mean several calls, such as a post that is made public at once or later.
     name_by: Callable[[World, str, Parameters], str] | None = None
+    is_everywhere: bool = False  # on every host of Meta's
+    by_app: bool = False  # the app asks, not an account; the call looks at what it is given
 
     def name_for(self, world: World, node: str, parameters: Parameters) -> str:
         """The name under which requests are listed and faults are planned."""
@@ -116,8 +119,12 @@ class GraphSurface:
         async def carry_out(is_repeat: bool = False) -> Answer:
             headers = [JSON, (b"x-fb-request-id", seen.id.encode())]
             try:
-                account = authenticate(
-                    world, token, parameters, is_upload=segments[-1] in UPLOAD_HOSTS
+                account = (
+                    Account("app", "app", "")
+                    if call is not None and call.by_app
+                    else authenticate(
+                        world, token, parameters, is_upload=segments[-1] in UPLOAD_HOSTS
+                    )
                 )
                 if call is None or is_elsewhere(call, version):
                     raise unsupported(method, segments)
@@ -134,6 +141,7 @@ class GraphSurface:
                     seen=seen,
                     base_url=base_url_of(scope),
                     version=version,
+                    token=token,
                     is_repeat=is_repeat,
                 )
                 return Answer(200, as_json(await call.act(request)), headers)
@@ -163,11 +171,12 @@ def authenticate(
         raise GraphError(190)
     if account.token_subcode is not None:
         raise GraphError(190, account.token_subcode)
-    if account.token_expires_at is not None and world.clock.now() >= account.token_expires_at:
+    end = account.older_tokens.get(token or "", account.token_expires_at)
+    if end is not None and world.clock.now() >= end:
         raise GraphError(190, 463)
     secret = world.switches.app_secret
     if secret is not None and not is_upload:  # upload hosts know the token alone
-        proof = hmac.new(secret.encode(), account.token.encode(), hashlib.sha256).hexdigest()
+        proof = hmac.new(secret.encode(), (token or "").encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(proof, parameters.get("appsecret_proof", "")):
             raise GraphError(
                 100, message="Invalid appsecret_proof provided in the API argument", status=400
@@ -188,7 +197,7 @@ def unsupported(method: str, segments: tuple[str, ...]) -> GraphError:
 
 def is_elsewhere(call: Call, version: str) -> bool:
     """Whether a call is of Threads on Meta's other hosts, or theirs on its own."""
-    return (call.product == "threads") != (version == THREADS_VERSION)
+    return not call.is_everywhere and (call.product == "threads") != (version == THREADS_VERSION)
 
 
 def product_of(world: World, call: Call, account: Account, node: str) -> Product:

@@ -8,6 +8,7 @@ from engine.sandbox.graph import UPLOAD_HOSTS, Call
 from engine.sandbox.insights import ManyReader
 from engine.sandbox.instagram import Instagram
 from engine.sandbox.media import MediaChecker
+from engine.sandbox.meta_tokens import MetaTokens
 from engine.sandbox.state import World
 from engine.sandbox.threads import Threads
 
@@ -23,6 +24,7 @@ class MetaRouter:
         self._facebook = Facebook(checker)
         self._threads = Threads(checker)
         self._instagram = Instagram(checker)
+        self._tokens = MetaTokens()
         self._batch = Call("batch", Batch(self.route).run)
         self._read_many = Call("read_many", ManyReader(self.route).read, product="pages")
 
@@ -35,7 +37,8 @@ class MetaRouter:
         if segments == ("",) and method == "GET":
             return self._read_many
         return (
-            self._facebook.route(world, method, segments)
+            self._tokens.route(method, segments)
+            or self._facebook.route(world, method, segments)
             or self._threads.route(world, method, segments)
             or self._instagram.route(world, method, segments)
         )

@@ -35,6 +35,10 @@ class Account:
     token: str = field(repr=False)
     token_expires_at: float | None = None
     token_subcode: int | None = None  # of error 190, when the token is dead
+    token_issued_at: float | None = None
+    data_access_expires_at: float | None = None
+    # Until when those hold that a renewal has replaced.
+    older_tokens: dict[str, float | None] = field(default_factory=dict, repr=False)
     posts: list["PublicPost"] = field(default_factory=list)  # of every platform, oldest first
     published_at: deque[float] = field(default_factory=deque)
     called_at: deque[float] = field(default_factory=deque)

@@ -53,6 +53,9 @@ class Switches:
             None is never.
         rotate_refresh_tokens: every refresh gives a new refresh token and ends the old one.
         google_client_secret: when set, ``/token`` takes no other.
+        token_life_s: seconds that a renewed token of Meta's lives.
+        granted_scopes: what owners granted, separated by blanks; None is all that we ask for.
+        pages_without_token: ``/me/accounts`` leaves out the tokens of the Pages.
         reject_duplicates: the same bytes on one channel are rejected.
         comments_disabled: of every video.
         comment_empty_page: comments begin with an empty page that has a ``next``.
@@ -103,6 +106,9 @@ class Switches:
     refresh_token_life_s: float | None = None
     rotate_refresh_tokens: bool = False
     google_client_secret: str | None = None
+    token_life_s: float = 60 * 86_400.0
+    granted_scopes: str | None = None
+    pages_without_token: bool = False
     reject_duplicates: bool = False
     comments_disabled: bool = False
     comment_empty_page: bool = False

@@ -134,7 +134,8 @@ class Exchange:
         )
         if account is None or account.token_subcode is not None:
             raise YouTubeError("authError")
-        expires_at = account.token_expires_at
+        # Those that a refresh token gave have an end of their own.
+        expires_at = account.token_expires_at if self.token == account.token else None
         if expires_at is not None and self.world.clock.now() >= expires_at:
             raise YouTubeError("authError")
         return account

@@ -81,7 +81,7 @@ def _refresh(world: World, seen: SeenRequest, form: dict[str, str]) -> Answer:
     answer: dict[str, Any] = {
         "access_token": token,
         "expires_in": round(switches.access_token_life_s),
-        "scope": SCOPE,
+        "scope": switches.granted_scopes or SCOPE,
         "token_type": "Bearer",
     }
     if switches.rotate_refresh_tokens:

@@ -20,6 +20,7 @@ from models.publishing import PublishingStatus
 # Claims are short and rare (one statement, at most a few a second), so one at a time is cheap
 # and makes "one worker per account" a plain condition instead of a race.
 CLAIM_LOCK: Final = 0x534E5301
+TOO_LATE_S: Final = 86_400.0
 
 _CLAIM = text("""
 WITH due AS (
@@ -33,6 +34,14 @@ WITH due AS (
           LEFT JOIN platform_holds p ON p.platform = h.platform
           WHERE h.id = l.platform_account_id
             AND (h.held_until > now() OR p.held_until > now())
+      )
+      -- Its account waits for a reconnect and its author was told: nothing to do until that is
+      -- done, or until it is too late.
+      AND NOT EXISTS (
+          SELECT 1 FROM platform_accounts w
+          WHERE w.id = l.platform_account_id AND w.status = 'reconnect_needed'
+            AND l.status IN ('pending', 'staged') AND l.error_code = 'account_reconnect'
+            AND l.due_at > now() - make_interval(secs => :too_late_s)
       )
       AND NOT EXISTS (
           SELECT 1 FROM publishing_logs o
@@ -54,8 +63,10 @@ WHERE l.id = due.id AND c.id = l.content_id AND a.id = l.platform_account_id
 RETURNING l.id, l.content_id, l.platform_account_id AS account_id, l.status, l.due_at, l.is_late,
     l.revision, l.kind, l.parts, l.container_id, l.container_expires_at, l.payload_hash,
     l.retry_count, l.sent_at, l.lease_number, l.trace_id, c.title, c.body, c.media, c.format,
-    c.options, c.created_by AS author_id, a.platform, a.platform_user_id,
-    a.status AS account_status, a.scopes, a.sealed_token
+    c.options, c.created_by AS author_id, a.platform, a.platform_user_id, a.username,
+    a.status AS account_status, a.scopes, a.sealed_token,
+    a.sealed_refresh_token IS NOT NULL AND coalesce(a.token_expires_at <= now(), false)
+        AS is_token_over
 """)
 
 _RENEW = text("""
@@ -79,7 +90,8 @@ RETURNING id, trace_id
 class Claim:
     """A claimed post: its row as of the claim, its content and its account.
 
-    ``status`` and the container fields follow the row while this worker holds it.
+    ``status``, the container fields and the token follow the rows while this worker holds it.
+    ``is_token_over``: the token has ended, and one that renews it is there.
     """
 
     id: int
@@ -106,8 +118,10 @@ class Claim:
     author_id: int
     platform: Platform
     platform_user_id: str
+    username: str
     account_status: AccountStatus
     scopes: list[str] | None
+    is_token_over: bool
     sealed_token: bytes | None = field(repr=False)
 
     @property
@@ -142,15 +156,24 @@ class Claim:
         )
 
 
-async def claim(database: AsyncEngine, *, owner: str, lease_s: float, limit: int) -> list[Claim]:
+async def claim(
+    database: AsyncEngine,
+    *,
+    owner: str,
+    lease_s: float,
+    limit: int,
+    too_late_s: float = TOO_LATE_S,
+) -> list[Claim]:
     """Take up to ``limit`` posts that somebody has to act on now, earliest due first.
 
-    An account whose posts another living worker holds is left to that worker.
+    An account whose posts another living worker holds is left to that worker. A post that waits for
+    its account's owner is taken again when that is done, or ``too_late_s`` after its time.
     """
     async with database.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CLAIM_LOCK})
         rows = await connection.execute(
-            _CLAIM, {"owner": owner, "lease_s": lease_s, "limit": limit}
+            _CLAIM,
+            {"owner": owner, "lease_s": lease_s, "limit": limit, "too_late_s": too_late_s},
         )
         claims = [Claim.from_row(row) for row in rows.mappings()]
     return sorted(claims, key=lambda claimed: (claimed.due_at, claimed.id))

@@ -32,6 +32,8 @@ from engine.rules.doubt import next_look_s
 from engine.rules.explaining import explain_comment
 from engine.rules.matching import CLOCK_MARGIN, normalise
 from engine.rules.retry import backoff_s
+from engine.services.disconnecting import disconnect
+from engine.services.ending import TOKEN_WAIT
 from engine.services.ledger import close_attempt
 from engine.services.notifying import notify
 from models.accounts import Platform, TokenUnreadable, TokenVault
@@ -48,6 +50,9 @@ LEASE_MARGIN_S: Final = 30.0  # beyond the call's own time-out, so that no lease
 UNREADABLE_LIMIT: Final = timedelta(hours=24)
 """A platform that is down is asked for this long before a person is."""
 
+OWNER_PATIENCE: Final = timedelta(hours=24)
+"""An account's owner has this long to connect it again before the comment counts as failed."""
+
 _RESCUE = text("""
 UPDATE first_comments
 SET status = 'in_doubt', lease_owner = NULL, lease_expires_at = NULL, act_at = now(),
@@ -59,11 +64,16 @@ _CLAIM = text("""
 WITH due AS (
     SELECT f.publishing_log_id AS id
     FROM first_comments f
+    JOIN publishing_logs p ON p.id = f.publishing_log_id
+    JOIN platform_accounts w ON w.id = p.platform_account_id
     WHERE f.status IN ('pending', 'in_doubt') AND f.act_at <= now()
+      -- One whose account waits for its owner waits with it, for a day.
+      AND NOT (f.status = 'pending' AND w.status = 'reconnect_needed'
+               AND f.created_at > now() - make_interval(secs => :patience_s))
       AND (f.lease_owner IS NULL OR f.lease_expires_at < now())
     ORDER BY f.act_at
     LIMIT :limit
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF f SKIP LOCKED
 )
 UPDATE first_comments f
 SET lease_owner = :owner, lease_number = f.lease_number + 1,
@@ -72,6 +82,7 @@ FROM due, publishing_logs l, contents c, platform_accounts a
 WHERE f.publishing_log_id = due.id AND l.id = due.id AND c.id = l.content_id
   AND a.id = l.platform_account_id
 RETURNING f.publishing_log_id AS id, f.message, f.status, f.retry_count, f.sent_at, f.lease_number,
+    f.created_at, l.platform_account_id AS account_id,
     l.content_id, l.platform_post_id AS post_id, l.status = 'success' AS is_live, l.kind,
     l.trace_id, c.title, c.created_by AS author_id, a.platform, a.platform_user_id, a.sealed_token
 """)
@@ -114,6 +125,8 @@ class ClaimedComment:
     retry_count: int
     sent_at: datetime | None
     lease_number: int
+    created_at: datetime
+    account_id: int
     content_id: int
     post_id: str
     is_live: bool
@@ -186,7 +199,13 @@ class Commenter:
         async with self._database.begin() as connection:
             await connection.execute(_RESCUE)
             rows = await connection.execute(
-                _CLAIM, {"owner": self._owner, "lease_s": self._lease_s, "limit": AT_ONCE}
+                _CLAIM,
+                {
+                    "owner": self._owner,
+                    "lease_s": self._lease_s,
+                    "limit": AT_ONCE,
+                    "patience_s": OWNER_PATIENCE.total_seconds(),
+                },
             )
             claims = [
                 ClaimedComment(
@@ -275,6 +294,18 @@ class Commenter:
                 case Throttled() | CircuitOpen():
                     wait = timedelta(seconds=error.retry_after_s)
                     await self._move(connection, claimed, CommentStatus.PENDING, act_at=now + wait)
+                case ReconnectNeeded() if now - claimed.created_at < OWNER_PATIENCE:
+                    await disconnect(
+                        connection,
+                        account_id=claimed.account_id,
+                        used=claimed.sealed_token,
+                        code=error.code,
+                        now=now,
+                        trace_id=claimed.trace_id,
+                    )
+                    await self._move(
+                        connection, claimed, CommentStatus.PENDING, act_at=now + TOKEN_WAIT
+                    )
                 case RetryLater() | NotSent() if claimed.retry_count < self._retry_max:
                     await self._retry(connection, claimed)
                 case _:

@@ -13,6 +13,7 @@ from engine.errors import (
     ContainerGone,
     InputInvalid,
     NotReady,
+    NotSent,
     PlatformError,
     QuotaSpent,
     ReconnectNeeded,
@@ -20,8 +21,10 @@ from engine.errors import (
     Throttled,
 )
 from engine.rules.explaining import explain, explain_doubt, explain_quota
+from engine.rules.reconnecting import explain_waiting
 from engine.rules.retry import backoff_s
 from engine.services.claiming import Claim
+from engine.services.disconnecting import disconnect
 from engine.services.ledger import close_attempt, lock_contents, move, result_key
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
@@ -32,6 +35,8 @@ from models.publishing import PublishingStatus
 from models.words import Priority, PublishResultStatus
 
 NOT_READY_WAIT = timedelta(seconds=5)
+TOKEN_WAIT = timedelta(seconds=5)  # until a token is looked for that was renewed meanwhile
+BLOCKED_WAIT = timedelta(seconds=1)
 MOST_DETAIL = 300  # characters of a platform's own words that an author is shown
 
 
@@ -123,8 +128,8 @@ async def refuse(
 
     Throttling, an open circuit and a container that is still being made before its time burn no
     retry. A throttled account, or platform, is held: nothing of it is claimed meanwhile. A dead
-    token or a blocked account ends the post and marks the account; the rest is tried again
-    ``retry_max`` times.
+    token marks the account, and the post waits until its owner has connected it again. A blocked
+    account ends the post and marks the account; the rest is tried again ``retry_max`` times.
     """
     waiting = (
         PublishingStatus.STAGED if claimed.status is PublishingStatus.SENDING else claimed.status
@@ -140,8 +145,21 @@ async def refuse(
             case SeveralFound():
                 return await fail(connection, claimed, code="several_found", detail=str(error))
             case ReconnectNeeded():
-                await _mark_account(connection, claimed, AccountStatus.RECONNECT_NEEDED, str(error))
-                return await fail(connection, claimed, code="account_reconnect")
+                status = await disconnect(
+                    connection,
+                    account_id=claimed.account_id,
+                    used=claimed.sealed_token,
+                    code=error.code,
+                    now=now,
+                    trace_id=claimed.trace_id,
+                )
+                if status is AccountStatus.RECONNECT_NEEDED:
+                    return await wait_for_owner(connection, claimed, now=now)
+                again_at = now + TOKEN_WAIT
+                return await _put_off(connection, claimed, waiting, error, act_at=again_at)
+            case NotSent(code="account_blocked"):
+                again_at = now + BLOCKED_WAIT
+                return await _put_off(connection, claimed, waiting, error, act_at=again_at)
             case AccountStopped():
                 await _mark_account(connection, claimed, AccountStatus.STOPPED, str(error))
                 return await fail(connection, claimed, code="account_stopped")
@@ -177,6 +195,38 @@ async def refuse(
             error_code=error.code,
             error_message=str(error),
         )
+
+
+async def wait_for_owner(connection: AsyncConnection, claimed: Claim, *, now: datetime) -> bool:
+    """Let a post wait until its account is connected again, and tell its author so, once.
+
+    No retry is burnt. Nobody claims it again while its account is not active, until it is too late
+    for it; then it is acted on at once.
+    """
+    waiting = (
+        PublishingStatus.STAGED if claimed.status is PublishingStatus.SENDING else claimed.status
+    )
+    moved = await move(
+        connection,
+        claimed,
+        waiting,
+        act_at=now,
+        error_code="account_reconnect",
+        error_message=explain("account_waits"),
+    )
+    if moved:
+        title, message = explain_waiting(claimed.title, claimed.platform, claimed.username)
+        await notify(
+            connection,
+            key=f"account_waits:{claimed.id}:{claimed.revision}",
+            user_id=claimed.author_id,
+            title=title,
+            message=message,
+            priority=Priority.HIGH,
+            reference=Reference(kind="content", id=claimed.content_id),
+            trace_id=claimed.trace_id,
+        )
+    return moved
 
 
 async def _put_off(

@@ -38,24 +38,28 @@ WITH asked AS (
 ), moved AS (
     UPDATE publishing_logs l
     SET status = 'sending', sent_at = clock_timestamp(), updated_at = now()
-    FROM asked, contents c
+    FROM asked, contents c, platform_accounts a
     WHERE l.id = asked.id AND l.lease_number = asked.lease_number AND l.status = 'staged'
       AND l.lease_expires_at > clock_timestamp()
       AND c.id = l.content_id AND c.status = 'approved' AND c.revision = l.revision
+      AND a.id = l.platform_account_id AND a.status = 'active'
       AND EXISTS (
           SELECT 1 FROM content_targets t
           WHERE t.content_id = l.content_id AND t.platform_account_id = l.platform_account_id
       )
-    RETURNING l.id, l.lease_number, l.payload_hash, asked.call
+    RETURNING l.id, l.lease_number, l.payload_hash, asked.call, a.sealed_token
+), begun AS (
+    INSERT INTO publishing_attempts
+        (publishing_log_id, number, lease_number, call, payload_hash, is_visible, started_at)
+    SELECT m.id,
+           1 + coalesce((SELECT max(a.number) FROM publishing_attempts a
+                         WHERE a.publishing_log_id = m.id), 0),
+           m.lease_number, m.call, m.payload_hash, true, clock_timestamp()
+    FROM moved m
+    RETURNING publishing_log_id, id
 )
-INSERT INTO publishing_attempts
-    (publishing_log_id, number, lease_number, call, payload_hash, is_visible, started_at)
-SELECT m.id,
-       1 + coalesce((SELECT max(a.number) FROM publishing_attempts a
-                     WHERE a.publishing_log_id = m.id), 0),
-       m.lease_number, m.call, m.payload_hash, true, clock_timestamp()
-FROM moved m
-RETURNING publishing_log_id, id
+SELECT b.publishing_log_id, b.id, m.sealed_token
+FROM begun b JOIN moved m ON m.id = b.publishing_log_id
 """)
 
 _LOCK_FOR_RESULT = text("""
@@ -164,9 +168,12 @@ class Ledger:
     async def begin(self, claimed: Claim, call: str) -> int | None:
         """Commit that ``call`` is about to be made; gives the attempt's id.
 
+        The claim's token becomes the one that the account has at this moment: the one that the post
+        was prepared with may have been renewed since.
+
         Returns:
-            None when it must not be made: the content was changed or withdrawn, or the lease is
-            no longer ours. Nothing was written then.
+            None when it must not be made: the content was changed or withdrawn, the account is
+            no longer usable, or the lease is no longer ours. Nothing was written then.
         """
         attempt_id = await self._begins.submit((claimed, call))
         if attempt_id is not None:
@@ -198,7 +205,11 @@ class Ledger:
                     "calls": [call for _, call in asked],
                 },
             )
-            attempts: dict[int, int] = {row.publishing_log_id: row.id for row in rows}
+            begun = {row.publishing_log_id: row for row in rows}
+        for claimed, _ in asked:
+            if claimed.id in begun:
+                claimed.sealed_token = begun[claimed.id].sealed_token
+        attempts: dict[int, int] = {log_id: row.id for log_id, row in begun.items()}
         return [attempts.get(claimed.id) for claimed, _ in asked]
 
     async def _succeed_all(self, receipts: Sequence[Receipt]) -> list[bool]:

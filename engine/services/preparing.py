@@ -28,8 +28,9 @@ from engine.ports import (
     PlatformClient,
     Post,
 )
+from engine.rules.explaining import explain
 from engine.services.claiming import Claim
-from engine.services.ending import fail, refuse
+from engine.services.ending import TOKEN_WAIT, fail, refuse, wait_for_owner
 from engine.services.ledger import move
 from engine.services.posts import payload_hash, post_of
 from engine.services.validating import problems_in
@@ -127,18 +128,26 @@ class Preparation:
             access = open_access(claimed, self._vault)
         except TokenUnreadable:
             code = "token_unreadable"
-        if now - claimed.due_at > self._too_late and claimed.retry_count == 0:
+        needs_owner = claimed.account_status is AccountStatus.RECONNECT_NEEDED
+        waits = needs_owner or claimed.is_token_over
+        if now - claimed.due_at > self._too_late and (claimed.retry_count == 0 or waits):
             code = "due_too_long_ago"
         elif platform is None:
             code = "platform_unsupported"
+        elif needs_owner:
+            async with self._database.begin() as connection:
+                await wait_for_owner(connection, claimed, now=now)
+            return None
         elif access is None and code is None:
             code = "account_without_token"
         elif claimed.account_status is not AccountStatus.ACTIVE:
             if claimed.due_at > now:  # its owner may still mend it in time
                 await self._put_off(claimed)
                 return None
-            stopped = claimed.account_status is AccountStatus.STOPPED
-            code = "account_stopped" if stopped else "account_reconnect"
+            code = "account_stopped"
+        elif code is None and claimed.is_token_over:
+            await self._wait_for_token(claimed)
+            return None
         elif code is None:
             try:
                 post = post_of(claimed)
@@ -351,6 +360,18 @@ class Preparation:
             )
         if not result.rowcount:
             raise LeaseLost("the post was taken over or changed while it was prepared")
+
+    async def _wait_for_token(self, claimed: Claim) -> None:
+        """The token is being renewed: by the next look it is good, or its account is marked."""
+        async with self._database.begin() as connection:
+            await move(
+                connection,
+                claimed,
+                claimed.status,
+                act_at=self._clock.now() + TOKEN_WAIT,
+                error_code="token_renewing",
+                error_message=explain("token_renewing"),
+            )
 
     async def _put_off(self, claimed: Claim) -> None:
         async with self._database.begin() as connection:

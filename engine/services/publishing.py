@@ -37,9 +37,9 @@ from engine.services.claiming import Claim
 from engine.services.ending import refuse
 from engine.services.ledger import Ledger, Receipt, close_attempt, move
 from engine.services.posts import post_of
-from engine.services.preparing import Preparation
+from engine.services.preparing import Preparation, open_access
 from engine.services.reconciling import Reconciliation
-from models.accounts import Platform, TokenVault
+from models.accounts import Platform, TokenUnreadable, TokenVault
 from models.publishing import PublishingStatus
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,11 @@ class Publisher:
             rescued = await claiming.rescue(self._database)
             asked_at = self._clock.monotonic()
             claims = await claiming.claim(
-                self._database, owner=self._owner, lease_s=self._rules.lease_s, limit=room
+                self._database,
+                owner=self._owner,
+                lease_s=self._rules.lease_s,
+                limit=room,
+                too_late_s=self._rules.too_late_s,
             )
         except Exception as error:  # noqa: BLE001  # the database is away: the next sweep tries
             log.warning("cannot claim", error=one_line(error))
@@ -271,6 +275,7 @@ class Publisher:
                 log.info("not sent: changed, withdrawn or taken over")
                 return
             await lane.send.acquire()
+        access = self._renewed(claimed, access)
         try:
             answer = await self._call(claimed, container, platform, access, lane)
         finally:
@@ -279,6 +284,13 @@ class Publisher:
             await self._end_badly(claimed, answer, attempt_id)
         else:
             await self._end_well(claimed, platform, access, Receipt(claimed, attempt_id, answer))
+
+    def _renewed(self, claimed: Claim, access: AccountAccess) -> AccountAccess:
+        """The right to act with the token that the account had when the attempt began."""
+        try:
+            return open_access(claimed, self._vault) or access
+        except TokenUnreadable:  # sealed by a key that this process does not know yet
+            return access
 
     async def _let_earlier_ones_pass(self, claimed: Claim) -> None:
         """Keep an account's order when an earlier post is late, but not for ever.

@@ -7,6 +7,25 @@ from sqlalchemy.dialects import postgresql
 revision = "0005"
 down_revision = "0004"
 
+# Whoever connects an account again sets its status; its posts, which waited, go on at once.
+MENDED = """
+CREATE FUNCTION sns_account_mended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.stopped_reason := NULL;
+    NEW.token_retry_at := NULL;
+    NEW.token_failures := 0;
+    NEW.token_checked_at := NULL;
+    NEW.token_warned_days := NULL;
+    PERFORM pg_notify('sns_work', '');
+    RETURN NEW;
+END $$
+"""
+ON_MENDING = """
+CREATE TRIGGER platform_accounts_mended BEFORE UPDATE OF status ON platform_accounts
+    FOR EACH ROW WHEN (NEW.status = 'active' AND OLD.status <> 'active')
+    EXECUTE FUNCTION sns_account_mended()
+"""
+
 
 def upgrade() -> None:
     op.drop_constraint("status_known", "platform_accounts")
@@ -338,6 +357,9 @@ def upgrade() -> None:
         "platform_accounts",
         sa.Column("data_access_expires_at", sa.DateTime(timezone=True), nullable=True),
     )
+
+    op.execute(MENDED)
+    op.execute(ON_MENDING)
 
 
 def downgrade() -> None:

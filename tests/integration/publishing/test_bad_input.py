@@ -30,7 +30,6 @@ async def test_each_bad_post_fails_with_its_reason_and_the_good_one_goes_out(
         ),
         "due_too_long_ago": await make.content(await make.account(), due_in_s=-86_460),
         "input_invalid": await make.content(await make.account(), due_in_s=0, body="글" * 2300),
-        "account_reconnect": await make.content(await make.account(token="wrong"), due_in_s=0),
     }
     malformed = await make.content(await make.account(), due_in_s=0, media=[{"kind": "image"}])
     async with stage.publisher(without=Platform.YOUTUBE):

@@ -228,3 +228,23 @@ async def test_a_kind_that_takes_no_comments_is_not_asked_to(
     await commenter(stage, platform).work_once()
     assert (await state(stage))["error_code"] == "comments_unsupported"
     assert not [call for call in platform.calls if call[0] == "comment"]
+
+
+async def test_a_comment_waits_with_its_account_and_is_written_when_that_is_back(
+    stage: Stage, platform: FakePlatformClient
+) -> None:
+    post = await live_post(stage, platform)
+    [token] = platform.tokens.values()
+    platform.tokens = dict.fromkeys(platform.tokens, "another")
+    writer = commenter(stage, platform)
+    assert await writer.work_once() == 1
+    [row] = await stage.rows("SELECT status, retry_count FROM first_comments")
+    assert row == {"status": "pending", "retry_count": 0}
+    await stage.rows("UPDATE first_comments SET act_at = now()")
+    assert await writer.work_once() == 0  # its owner is asked, not the platform
+    platform.tokens = dict.fromkeys(platform.tokens, token)
+    await stage.rows("UPDATE platform_accounts SET status = 'active'")
+    assert await writer.work_once() == 1
+    [row] = await stage.rows("SELECT status FROM first_comments")
+    assert row["status"] == "success"
+    assert [comment.text for comment in platform.comments[post.post_id]] == [COMMENT]

@@ -20,10 +20,12 @@ async def ended(stage: Stage, statuses: set[str]) -> None:
 
 
 async def test_a_partial_success_is_told_once_and_truly(stage: Stage) -> None:
-    good, dead = await stage.make.account(), await stage.make.account()
-    stage.sandbox.add_account(dead.platform_user_id)
-    stage.sandbox.change_token(dead.platform_user_id, subcode=460)
-    content = await stage.make.content(good, dead, due_in_s=0.5)
+    good, stopped = await stage.make.account(), await stage.make.account()
+    stage.sandbox.add_account(stopped.platform_user_id)
+    stage.sandbox.fault(
+        "error", carry_out=0, call="create_container", code=368, account=stopped.platform_user_id
+    )
+    content = await stage.make.content(good, stopped, due_in_s=0.5)
     async with stage.publisher():
         await stage.scan()
         await ended(stage, {"success", "failed"})
@@ -34,8 +36,8 @@ async def test_a_partial_success_is_told_once_and_truly(stage: Stage) -> None:
     [told] = await stage.events("notification")
     assert told["title"] == "계정 2개 가운데 1개에만 게시했습니다"
     assert f"올라간 계정: 인스타그램 @{good.username}" in told["message"]
-    assert f"올라가지 않은 계정: 인스타그램 @{dead.username}" in told["message"]
-    assert "다시 연결" in told["message"]
+    assert f"올라가지 않은 계정: 인스타그램 @{stopped.username}" in told["message"]
+    assert "앱에서 계정 상태를 확인" in told["message"]
 
 
 async def test_a_content_is_published_when_all_of_its_accounts_show_it(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from tests.running_command import REPOSITORY, clean_environment, sns
 
 COMMANDS = (
     "up", "demo", "doctor", "token", "revoke", "sandbox", "publish", "attempts", "migrate",
-    "dead-letters",
+    "dead-letters", "tokens",
 )  # fmt: skip
 AWAY = {
     "SNS_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:1/none",

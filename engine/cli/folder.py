@@ -115,17 +115,18 @@ class Folder:
         return False
 
     def secrets(self) -> dict[str, str]:
-        """The stack's keys, made when there are none yet."""
-        if not self.secrets_file.exists():
-            from cryptography.fernet import Fernet
+        """The stack's keys; those that it does not have yet are made."""
+        from cryptography.fernet import Fernet
 
-            _write_private(
-                self.secrets_file,
-                {
-                    "SNS_TOKEN_KEYS": Fernet.generate_key().decode(),
-                    "SNS_JWT_SECRET": secrets.token_urlsafe(48),
-                },
-            )
+        made = {
+            "SNS_TOKEN_KEYS": Fernet.generate_key().decode(),
+            "SNS_JWT_SECRET": secrets.token_urlsafe(48),
+            "SNS_EDGE_WEBHOOK_SECRETS": secrets.token_hex(24),
+            "SNS_EDGE_WEBHOOK_VERIFY_TOKEN": secrets.token_urlsafe(24),
+        }
+        found = _read(self.secrets_file)
+        if made.keys() - found.keys():
+            _write_private(self.secrets_file, {**made, **found})
         return _read(self.secrets_file)
 
     def write_addresses(self, addresses: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
+from uuid import uuid4
 
 import structlog
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.errors import InvalidCommand, PlatformError, ReconnectNeeded, Throttled
 from engine.ports import AccountAccess, Clock, InboxClient
+from engine.services.disconnecting import disconnect
 from engine.services.ending import hold
 from engine.services.outboxing import consume
 from engine.services.reading import (
@@ -263,6 +265,16 @@ class Collector:
     async def _hold_back(self, claimed: Claimed, error: PlatformError) -> None:
         """Do what an error asks of the account as a whole."""
         log.warning("collecting ended early", code=error.code, error=str(error))
+        if isinstance(error, ReconnectNeeded) and claimed.sealed_token is not None:
+            async with self._database.begin() as connection:
+                await disconnect(
+                    connection,
+                    account_id=claimed.id,
+                    used=claimed.sealed_token,
+                    code=error.code,
+                    now=self._clock.now(),
+                    trace_id=uuid4().hex,
+                )
         if isinstance(error, Throttled):
             until = self._clock.now() + timedelta(seconds=error.retry_after_s)
             async with self._database.begin() as connection:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 from redis.asyncio import Redis
@@ -18,11 +19,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import InvalidCommand, PlatformError, Throttled
+from engine.errors import InvalidCommand, PlatformError, ReconnectNeeded, Throttled
 from engine.ports import AccountAccess, Figures, InsightsClient, PostReference
 from engine.rules.calendar import bounds_of, day_of
 from engine.rules.figures import CUMULATIVE_OF_ACCOUNT, merged
 from engine.services import current_figures
+from engine.services.disconnecting import disconnect
 from engine.services.ending import hold
 from engine.services.outboxing import consume
 from models.accounts import Platform, TokenUnreadable, TokenVault
@@ -290,6 +292,15 @@ async def _write(
                     "rows": json.dumps(list(reading.rows.values())),
                     "fetched_at": now,
                 },
+            )
+        if isinstance(error := measurement.error, ReconnectNeeded):
+            await disconnect(
+                connection,
+                account_id=account.id,
+                used=account.sealed_token,
+                code=error.code,
+                now=now,
+                trace_id=uuid4().hex,
             )
         if isinstance(error := measurement.error, Throttled):
             until = now + timedelta(seconds=error.retry_after_s)

@@ -17,6 +17,7 @@ from engine.cli import (
     reconcile,
     revoke,
     sandbox,
+    sentiment,
     token,
     up,
     validate,
@@ -42,6 +43,7 @@ app.command()(validate.validate)
 app.command()(reconcile.reconcile)
 app.command()(delete.delete)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
+app.command()(sentiment.sentiment)
 app.command()(token.token)
 app.command()(revoke.revoke)
 app.command(context_settings=sandbox.SETTINGS)(sandbox.sandbox)

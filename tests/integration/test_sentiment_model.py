@@ -42,7 +42,7 @@ love it 너무 예쁘다
 아이가 정말 좋아해요
 볼수록 매력있네요
 응원합니다 화이팅!
-""".split("\n")
+"""
 NEGATIVE = """
 환불해 주세요 최악입니다
 돈 아까워요
@@ -70,7 +70,7 @@ so bad 다신 안 감
 거짓말 그만하세요
 사기 아닌가요
 위생이 엉망이에요
-""".split("\n")
+"""
 NEUTRAL = """
 몇 시에 문 열어요?
 사이즈가 어떻게 되나요
@@ -83,7 +83,7 @@ NEUTRAL = """
 저는 부산에 살아요
 이벤트는 언제까지인가요?
 택배는 어느 회사인가요?
-""".split("\n")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ def shipped() -> TransformersSentiment:
     return load_sentiment()
 
 
-def said_of(model: TransformersSentiment, texts: list[str]) -> list[Sentiment]:
-    return [reading.sentiment for reading in model.read_now([text for text in texts if text])]
+def said_of(model: TransformersSentiment, texts: str) -> list[Sentiment]:
+    return [reading.sentiment for reading in model.read_now(texts.strip().splitlines())]
 
 
 def test_it_loads_through_the_auto_classes(tmp_path: Path) -> None:

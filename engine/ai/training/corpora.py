@@ -1,8 +1,8 @@
 """Reads the training data from a folder that is not part of the project.
 
 NSMC (github.com/e9t/nsmc, CC0) has reviews of films with ratings of 1 to 10; KOTE
-(github.com/searle-j/KOTE, MIT) online comments of every kind with 44 emotions. Both read
-2026-11-23.
+(github.com/searle-j/KOTE, MIT) online comments of every kind with 44 emotions; Question_pair
+(github.com/songys/Question_pair, MIT) things that people ask. All read 2026-11-23.
 """
 
 import csv
@@ -20,6 +20,8 @@ POSITIVE: Final = 2
 POSITIVE_EMOTIONS: Final = frozenset({1, 2, 4, 7, 8, 13, 14, 15, 16, 28, 32, 40, 42, 43})
 NEITHER: Final = frozenset({11, 24, 29, 39})
 NO_EMOTION: Final = 24
+
+QUESTION_ENDINGS: Final = ("?", "까", "나요", "가요", "까요", "해요", "어요")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ def read_comments(folder: Path, *files: str) -> Comments:
             emotions = frozenset(int(at) for at in row["emotions"].split(",") if at)
             found.classes.append(class_of_emotions(emotions))
     return found
+
+
+def read_questions(folder: Path, *files: str) -> list[str]:
+    """First questions of all pairs that are put as a question, each once, sorted."""
+    found = {row["question1"].strip() for name in files for row in _rows(folder / name)}
+    return sorted(question for question in found if question.endswith(QUESTION_ENDINGS))
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

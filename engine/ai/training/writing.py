@@ -18,6 +18,7 @@ from engine.ai.ngrams import Hashes
 from engine.ai.training.fitting import Fitted
 
 LABELS = {0: "negative", 1: "neutral", 2: "positive"}
+NUMBERS = {label: number for number, label in LABELS.items()}
 
 
 def write(
@@ -32,7 +33,9 @@ def write(
     table = np.zeros((width + 1, FILM_PARTS + len(LABELS) + 1), dtype=np.float32)
     table[1:, :-1] = np.concatenate(parts, axis=1) * idf[:, None]
     table[1:, -1] = idf**2
-    model = NgramForSequenceClassification(NgramConfig(ngrams=width, id2label=LABELS))
+    model = NgramForSequenceClassification(
+        NgramConfig(ngrams=width, id2label=LABELS, label2id=NUMBERS)
+    )
     with torch.no_grad():
         model.table.weight.copy_(torch.from_numpy(table))
         model.film_bias.copy_(torch.tensor([float(film.bias) for film in films]))
@@ -40,6 +43,7 @@ def write(
         model.head.bias.copy_(torch.from_numpy(head.bias))
     folder.mkdir(parents=True, exist_ok=True)
     model.type(torch.float16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # it is private at first; it is shipped
     np.save(folder / NGRAMS_FILE, known.astype("<u4"))
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "NgramTokenizer", "pad_token": "[PAD]"}, indent=2) + "\n"

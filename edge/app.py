@@ -35,6 +35,7 @@ from edge.protocol import Limits
 from edge.routing import Router
 from edge.settings import Settings
 from edge.sse import EventStream
+from edge.webhooks import Letterbox
 from edge.websocket import Endpoint
 from models.delivery import Delivery
 
@@ -122,6 +123,12 @@ class Edge:
             delivery=delivery,
             pace=Pace(per_s=settings.requests_per_s, burst=settings.requests_burst),
             allowed_origins=settings.allowed_origins,
+        )
+        self.letterbox = Letterbox(
+            database=self.database,
+            metrics=self.metrics,
+            verify_token=settings.webhook_verify_token.get_secret_value(),
+            secrets=[secret.get_secret_value() for secret in settings.webhook_secrets],
         )
 
     @asynccontextmanager
@@ -229,6 +236,7 @@ def create_app(edge: Edge) -> Starlette:
             Route(pages.HEALTHZ.path, healthz),
             Route(pages.READYZ.path, readyz),
             Route(pages.METRICS.path, metrics),
+            *edge.letterbox.routes(),
             *documents.routes(operations),
         ],
     )

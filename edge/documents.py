@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from edge import asyncapi, events_page, openapi, pages
+from edge import asyncapi, events_page, openapi, pages, webhooks
 from edge.operations import Operation
 
 
@@ -17,7 +17,7 @@ def routes(operations: Sequence[Operation]) -> list[Route]:
 
     @cache
     def describe_api() -> bytes:
-        return orjson.dumps(openapi.document(operations, pages.PAGES))
+        return orjson.dumps(openapi.document(operations, pages.PAGES, webhooks.PATHS))
 
     @cache
     def describe_events() -> bytes:

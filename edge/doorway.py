@@ -71,21 +71,21 @@ class Doorway:
             return FULL
         if address is None:
             return None
-        neighbourhood = _neighbourhood(address)
-        until = max(self._knocked_until.get(neighbourhood, now), now) + self._per_knock_s
+        name = neighbourhood(address)
+        until = max(self._knocked_until.get(name, now), now) + self._per_knock_s
         if until - now > self._allowance_s + _ROUNDING_S:
             return TOO_FAST
         if len(self._knocked_until) >= _REMEMBERED:
             self._knocked_until = {
-                name: busy_until
-                for name, busy_until in self._knocked_until.items()
+                other: busy_until
+                for other, busy_until in self._knocked_until.items()
                 if busy_until > now
             }
-        self._knocked_until[neighbourhood] = until
+        self._knocked_until[name] = until
         return None
 
 
-def _neighbourhood(address: str) -> str:
+def neighbourhood(address: str) -> str:
     """An address, or the network of one household where each has billions of them."""
     try:
         parsed = ipaddress.ip_address(address)

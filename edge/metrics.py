@@ -53,6 +53,12 @@ class Metrics:
             "Messages from outside that could not be read.",
             registry=self._registry,
         )
+        self.webhooks = Counter(
+            "sns_edge_webhooks",
+            "Deliveries that platforms pushed, by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
 
     def render(self) -> bytes:
         """Prometheus's text format."""

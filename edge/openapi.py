@@ -1,7 +1,7 @@
 """The HTTP API's OpenAPI 3.1 document, made from the declared operations and their models."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,8 +31,18 @@ _ALWAYS: Final = {
 }
 
 
-def document(operations: Iterable[Operation], pages: Iterable[Page]) -> dict[str, Any]:
-    """The document, as plain JSON values."""
+def document(
+    operations: Iterable[Operation],
+    pages: Iterable[Page],
+    others: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The document, as plain JSON values.
+
+    Args:
+        operations: on a user's data.
+        pages: that anybody may read.
+        others: further paths, as the document says them.
+    """
     operations = list(operations)
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ProblemDetails, "serialization")]
     for operation in operations:
@@ -50,6 +60,7 @@ def document(operations: Iterable[Operation], pages: Iterable[Page]) -> dict[str
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     for page in pages:
         paths.setdefault(page.path, {})["get"] = _describe_page(page)
+    paths |= others
     for operation in operations:  # parameters are spelled out, one by one
         schemas.pop(operation.parameters.__name__, None)
     return {

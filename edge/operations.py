@@ -17,13 +17,14 @@ import structlog
 from asyncpg import DataError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.exceptions import RedisError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from edge import origins
 from edge.auth import Identity
 from edge.bearer import bearer_of
+from edge.bodies import read_body
 from edge.database import Database, DatabaseAway
 from edge.gate import Gate
 from edge.pace import Pace
@@ -31,12 +32,6 @@ from edge.problems import Problem
 from models.delivery import Delivery
 
 MAX_BODY_BYTES: Final = 64 * 1024
-_PASSED_OVER_BYTES: Final = 4 * 1024 * 1024
-"""A body that is too large is read and dropped up to here: a connection that is closed with unread
-input is reset, and the client would not see why."""
-
-_BODY_S: Final = 10
-"""Seconds in which a body must have come; a client that trickles holds a connection, no more."""
 
 log = structlog.get_logger("edge.operations")
 
@@ -183,37 +178,10 @@ async def _body(operation: Operation, request: Request) -> BaseModel:
         return Nothing()
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
-    text = await _read(request)
+    text = await read_body(request, most_bytes=MAX_BODY_BYTES)
     try:
         return operation.body.model_validate_json(text)
     except ValidationError as error:
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
             raise Problem(HTTPStatus.BAD_REQUEST, "the body is not JSON", kind="not-json") from None
         raise Problem.invalid(error, "body") from None
-
-
-async def _read(request: Request) -> bytes:
-    body, size = bytearray(), 0
-    try:
-        async with asyncio.timeout(_BODY_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= MAX_BODY_BYTES:
-                    body += chunk
-                elif size > _PASSED_OVER_BYTES:
-                    break
-    except TimeoutError:
-        raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT,
-            "the body did not come in time",
-            headers={"Connection": "close"},  # the rest of it would be read as a request
-        ) from None
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body ends too early") from None
-    if size > MAX_BODY_BYTES:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"a body has {MAX_BODY_BYTES} bytes at most",
-            headers={"Connection": "close"} if size > _PASSED_OVER_BYTES else None,
-        )
-    return bytes(body)

@@ -105,12 +105,20 @@ class Settings(BaseModel):
     chat_enabled: bool = Field(
         default=False, description="only where a worker has the actor answer_chat"
     )
+    webhook_verify_token: SecretStr = Field(
+        default=SecretStr(""), description="what Meta is told at subscribing; empty: no webhooks"
+    )
+    webhook_secrets: tuple[SecretStr, ...] = Field(
+        default=(), description="comma-separated; app secrets that deliveries are signed with"
+    )
     presence_grace_s: int = Field(default=5, ge=0, description="for pages that reload")
     drain_window_s: float = Field(default=5, ge=0, description="over which sockets are closed")
     drain_s: float = Field(default=2, ge=0, description="how long the last may take to close")
     retry_ms: int = Field(default=1000, ge=0, description="at most, until they come back")
 
-    @field_validator("allowed_origins", "jwt_old_secrets", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_origins", "jwt_old_secrets", "trusted_proxies", "webhook_secrets", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -43,6 +43,9 @@ RELAY_SECONDS: Final = Histogram(
     "A row's insert to its arrival in Redis.",
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10, 60),
 )
+PUSHED: Final = Counter(
+    "sns_pushed_changes_total", "Changes of comments that webhooks brought.", ["outcome"]
+)
 
 
 def serve_metrics(host: str, port: int) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from models.accounts import AccessToken
-from models.words import PostFormat, Sentiment
+from models.words import Platform, PostFormat, Sentiment
 
 
 class Clock(Protocol):
@@ -353,6 +353,46 @@ class FoundComment:
     reply_count: int | None = None
     has_all_replies: bool = True
     edited_at: datetime | None = None
+
+
+class PushedVerb(StrEnum):
+    """What a platform says came to pass with a comment."""
+
+    ADD = "add"
+    EDIT = "edit"
+    REMOVE = "remove"
+    HIDE = "hide"
+    UNHIDE = "unhide"
+
+
+@dataclass(frozen=True, slots=True)
+class PushedChange:
+    """One change of a comment that a platform pushed; late, twice and out of order as it may be.
+
+    Attributes:
+        platform: where.
+        platform_user_id: of the account whose post it stands under.
+        verb: what came to pass.
+        comment: as the platform tells it. Text, author and time mean something for ``ADD`` and
+            ``EDIT`` only; ``thread_id`` is its parent's id at best.
+        at: when the platform says it came to pass, in whole seconds; None when it does not say.
+        author_username: of Instagram, where accounts know themselves by it.
+    """
+
+    platform: Platform
+    platform_user_id: str
+    verb: PushedVerb
+    comment: FoundComment
+    at: datetime | None
+    author_username: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a delivery holds: changes in its order, and how many were left out, by the reason."""
+
+    changes: tuple[PushedChange, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,3 +180,23 @@ class WebhookDelivery(SQLModel, table=True):
     received_at: Timestamp = utc(server_default="now()")
     processed_at: Timestamp = utc()
     note: str | None = Field(default=None, sa_type=Text)
+
+
+class PushedComment(SQLModel, table=True):
+    """The newest that webhooks told of one comment, by the platform's own times.
+
+    Deliveries come twice, late and out of order; this is what a late one is held against. It may be
+    of a comment that is not in the inbox (yet). ``text_at`` is of the text that a webhook brought
+    into the inbox last, ``hidden_at`` of what ``is_hidden`` says; ``removed_at`` is for good.
+    """
+
+    __tablename__ = "pushed_comments"
+    __table_args__ = (Index("pushed_comments_told", "told_at"),)
+
+    platform_account_id: int = foreign_key("platform_accounts.id", primary_key=True)
+    platform_comment_id: str = Field(sa_type=Text, primary_key=True)
+    text_at: Timestamp = utc()
+    is_hidden: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    hidden_at: Timestamp = utc()
+    removed_at: Timestamp = utc()
+    told_at: Timestamp = utc(server_default="now()")

@@ -27,7 +27,12 @@ def open_database(url: str, *, pool_size: int = 5, **options: Any) -> AsyncEngin
         options: passed to SQLAlchemy's ``create_async_engine``.
     """
     return create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, **options
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,  # what people wrote has no place in the log of a fault
+        **options,
     )
 
 

@@ -172,6 +172,45 @@ class Circuit:
         log.info("circuit closed", circuit=self._name)
 
 
+class Circuits:
+    """The circuits of one client, one for each of its methods.
+
+    Args:
+        name: the platform's, for messages.
+        open_s: seconds for which a circuit opens first.
+        monotonic: seconds that never go back.
+    """
+
+    def __init__(self, name: str, open_s: float, monotonic: Callable[[], float]) -> None:
+        self._name = name
+        self._open_s = open_s
+        self._monotonic = monotonic
+        self._circuits: dict[str, Circuit] = {}
+
+    async def through(
+        self, method: str, access: AccountAccess, call: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Make a call of a method, if its circuit lets it.
+
+        Raises:
+            CircuitOpen: not now; nothing was sent.
+        """
+        circuit = self._circuits.get(method)
+        if circuit is None:
+            circuit = Circuit(f"{self._name} {method}", self._open_s, self._monotonic)
+            self._circuits[method] = circuit
+        turn = circuit.enter()
+        verdict, is_of_the_line = Verdict.WORKS, False
+        try:
+            return await call()
+        except BaseException as error:
+            verdict = verdict_on(error)
+            is_of_the_line = isinstance(error, PlatformError) and error.code in LINE_CODES
+            raise
+        finally:
+            circuit.leave(turn, verdict, access.platform_user_id, is_of_the_line=is_of_the_line)
+
+
 class Guarded:
     """``engine.ports.PlatformClient``: another one, each method behind a circuit of its own.
 
@@ -193,10 +232,7 @@ class Guarded:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._name = name
-        self._open_s = open_s
-        self._monotonic = monotonic
-        self._circuits: dict[str, Circuit] = {}
+        self._circuits = Circuits(name, open_s, monotonic)
 
     def kind_of(self, post: Post) -> str:
         """See the port."""
@@ -217,55 +253,57 @@ class Guarded:
     async def prepare(self, access: AccountAccess, post: Post, parts: Parts) -> str:
         """See the port."""
         call = partial(self._client.prepare, access, post, parts)
-        return await self._through("prepare", access, call)
+        return await self._circuits.through("prepare", access, call)
 
     async def read_container(self, access: AccountAccess, container: Container) -> ContainerReading:
         """See the port."""
         call = partial(self._client.read_container, access, container)
-        return await self._through("read_container", access, call)
+        return await self._circuits.through("read_container", access, call)
 
     async def publish(self, access: AccountAccess, container: Container, post: Post) -> str:
         """See the port."""
         call = partial(self._client.publish, access, container, post)
-        return await self._through("publish", access, call)
+        return await self._circuits.through("publish", access, call)
 
     async def read_permalink(self, access: AccountAccess, post_id: str, kind: str) -> str | None:
         """See the port."""
         call = partial(self._client.read_permalink, access, post_id, kind)
-        return await self._through("read_permalink", access, call)
+        return await self._circuits.through("read_permalink", access, call)
 
     async def list_posts(
         self, access: AccountAccess, kind: str, since: datetime
     ) -> Sequence[LivePost]:
         """See the port."""
         call = partial(self._client.list_posts, access, kind, since)
-        return await self._through("list_posts", access, call)
+        return await self._circuits.through("list_posts", access, call)
 
     async def comment(self, access: AccountAccess, post_id: str, text: str) -> str:
         """See the port."""
         call = partial(self._client.comment, access, post_id, text)
-        return await self._through("comment", access, call)
+        return await self._circuits.through("comment", access, call)
 
     async def list_comments(
         self, access: AccountAccess, post_id: str, since: datetime
     ) -> Sequence[LiveComment]:
         """See the port."""
         call = partial(self._client.list_comments, access, post_id, since)
-        return await self._through("list_comments", access, call)
+        return await self._circuits.through("list_comments", access, call)
 
     async def delete(self, access: AccountAccess, post_id: str, kind: str) -> None:
         """See the port."""
         call = partial(self._client.delete, access, post_id, kind)
-        await self._through("delete", access, call)
+        await self._circuits.through("delete", access, call)
 
     async def discard(self, access: AccountAccess, container: Container) -> None:
         """See the port."""
         call = partial(self._client.discard, access, container)
-        await self._through("discard", access, call)
+        await self._circuits.through("discard", access, call)
 
     async def read_quota(self, access: AccountAccess) -> Quota | None:
         """See the port."""
-        return await self._through("read_quota", access, partial(self._client.read_quota, access))
+        return await self._circuits.through(
+            "read_quota", access, partial(self._client.read_quota, access)
+        )
 
     async def warm_up(self) -> None:
         """See the port."""
@@ -274,21 +312,3 @@ class Guarded:
     async def close(self) -> None:
         """See the port."""
         await self._client.close()
-
-    async def _through(
-        self, method: str, access: AccountAccess, call: Callable[[], Awaitable[T]]
-    ) -> T:
-        circuit = self._circuits.get(method)
-        if circuit is None:
-            circuit = Circuit(f"{self._name} {method}", self._open_s, self._monotonic)
-            self._circuits[method] = circuit
-        turn = circuit.enter()
-        verdict, is_of_the_line = Verdict.WORKS, False
-        try:
-            return await call()
-        except BaseException as error:
-            verdict = verdict_on(error)
-            is_of_the_line = isinstance(error, PlatformError) and error.code in LINE_CODES
-            raise
-        finally:
-            circuit.leave(turn, verdict, access.platform_user_id, is_of_the_line=is_of_the_line)

@@ -150,23 +150,41 @@ class GraphClient:
         Raises:
             RetryLater: the list could not be read to its end.
         """
-        wanted = {"limit": str(PAGE_SIZE), **parameters}
         rows: list[dict[str, Any]] = []
+        cursor: str | None = None
         cursors = set()
         for _ in range(PAGE_LIMIT):
-            value = await self.get(access, path, wanted)
-            data = value.get("data")
-            if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+            data, cursor = await self.page(access, path, parameters, cursor)
+            if not all(isinstance(row, dict) for row in data):
                 raise unreadable("a page without data")
             rows.extend(data)
-            cursor = _next_cursor(value)
             if cursor is None:
                 return rows
             if cursor in cursors:
                 raise unreadable("a list that runs in a circle")
             cursors.add(cursor)
-            wanted["after"] = cursor
         raise unreadable("a list that does not end")
+
+    async def page(
+        self,
+        access: AccountAccess,
+        path: str,
+        parameters: Mapping[str, str],
+        cursor: str | None,
+    ) -> tuple[list[Any], str | None]:
+        """One page of a list, and the cursor of the next; None on the last.
+
+        Raises:
+            RetryLater: no list came.
+        """
+        wanted = {"limit": str(PAGE_SIZE), **parameters}
+        if cursor is not None:
+            wanted["after"] = cursor
+        value = await self.get(access, path, wanted)
+        data = value.get("data")
+        if not isinstance(data, list):
+            raise unreadable("a page without data")
+        return data, _next_cursor(value)
 
     async def live_posts(
         self,

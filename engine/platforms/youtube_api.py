@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from engine.errors import OutcomeUnknown, RetryLater
 from engine.platforms.connection import Answer
@@ -66,6 +67,17 @@ class YouTubeApi:
         except OutcomeUnknown as lost:
             raise again(lost) from None
         if answer.status not in (200, 204, 404):
+            raise refusal(answer, now=self._now())
+
+    async def change(self, access: AccountAccess, path: str, parameters: Mapping[str, str]) -> None:
+        """Write, by the query alone, what may be said again; a lost answer is ``RetryLater``."""
+        try:
+            answer = await self._transport.post(
+                f"{path}?{urlencode(parameters)}", {}, access.token, timeout_s=READ_TIMEOUT_S
+            )
+        except OutcomeUnknown as lost:
+            raise again(lost) from None
+        if answer.status not in (200, 204):
             raise refusal(answer, now=self._now())
 
     async def send_visibly(

@@ -23,7 +23,7 @@ SELECT id, message FROM comments_inbox
 WHERE id = ANY(CAST(:ids AS bigint[])) AND NOT is_own AND deleted_at IS NULL
 """)
 
-# In rising order, as every writer of several comments locks them. The text must still be the one
+# In the order in which every writer of several comments locks them. The text must still be the one
 # that was read: a comment edited meanwhile has a message of its own, with the newer text.
 _RECORD = text("""
 WITH got AS (
@@ -35,7 +35,7 @@ WITH got AS (
     SELECT c.id, got.sentiment, got.score
     FROM comments_inbox c JOIN got ON got.id = c.id AND got.message = c.message
     WHERE NOT c.is_own AND c.deleted_at IS NULL
-    ORDER BY c.id FOR NO KEY UPDATE OF c
+    ORDER BY c.commented_at, c.platform_comment_id COLLATE "C" FOR NO KEY UPDATE OF c
 )
 UPDATE comments_inbox c
 SET sentiment = locked.sentiment, sentiment_score = locked.score, updated_at = now()

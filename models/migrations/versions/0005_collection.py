@@ -36,6 +36,27 @@ def upgrade() -> None:
         "webhook_deliveries_received", "webhook_deliveries", ["received_at"], unique=False
     )
     op.create_table(
+        "pushed_comments",
+        sa.Column("platform_account_id", sa.BigInteger(), nullable=False),
+        sa.Column("platform_comment_id", sa.Text(), nullable=False),
+        sa.Column("text_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_hidden", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("hidden_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "told_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["platform_account_id"],
+            ["platform_accounts.id"],
+        ),
+        sa.PrimaryKeyConstraint("platform_account_id", "platform_comment_id"),
+    )
+    op.create_index("pushed_comments_told", "pushed_comments", ["told_at"], unique=False)
+    op.create_table(
         "analytics_snapshots",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("client_id", sa.BigInteger(), nullable=False),

@@ -181,7 +181,7 @@ async def test_user_who_asks_too_often_is_told_when_to_ask_again(redis_url: str)
 async def test_body_that_never_ends_holds_no_one_for_long(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.operations._BODY_S", 0.2)
+    monkeypatch.setattr("edge.bodies.BODY_S", 0.2)
     async with serving(redis_url) as edge:
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write(

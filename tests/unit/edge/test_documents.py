@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
-from edge import asyncapi, contents, events_page, openapi
+from edge import asyncapi, contents, events_page, openapi, webhooks
 from edge.app import Edge, create_app
 from edge.chat import operations as chat_operations
 from edge.close_codes import REASONS, CloseCode
@@ -52,7 +52,7 @@ FROM_CLIENT: list[dict[str, Any]] = [
 @pytest.fixture
 def api() -> dict[str, Any]:
     operations = [*OPERATIONS, *contents.OPERATIONS, *chat_operations(is_enabled=True)]
-    return openapi.document(operations, PAGES)
+    return openapi.document(operations, PAGES, webhooks.PATHS)
 
 
 def name_of(fields: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJl-_x"
         f'"WebSocket /ws?token={JWT}" [accepted]',
         f'"WebSocket /ws?resume=1&%74oken={JWT}" [accepted]',
         f"token={JWT}",
+        f"GET /webhooks/meta?hub.mode=subscribe&hub.verify_token={JWT}&hub.challenge=1",
         f"Sec-WebSocket-Protocol: sns.v1, auth.{'QUJD' * 10}",
         f'{{"type":"auth","token":"{JWT}"}}',
     ],

@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-engine bench-publish bench-upload bench-collect bench-edge chaos clean
+.PHONY: help run demo test check bench-engine bench-publish bench-upload bench-collect bench-edge chaos train-sentiment clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INSTALLED := $(VENV)/.installed
 PEERS_INSTALLED := $(VENV)/.installed-peers
+TRAINERS_INSTALLED := $(VENV)/.installed-trainers
 
 help: ## This list
 	@echo "Usage: make TARGET"
@@ -61,6 +62,10 @@ chaos: $(INSTALLED) ## Kill workers while they publish; N=1000 kills, SEED=7 (4 
 	@echo "Killing workers with -9 while they publish, then asking the platform what it shows."
 	@exec $(BIN)/python -m tests.chaos.publishing --kills $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+train-sentiment: $(TRAINERS_INSTALLED) ## Train the shipped sentiment model anew from DATA=folder (about 5 minutes)
+	@test -n "$(DATA)" || { echo "Say where the data is: make train-sentiment DATA=/folder (with nsmc/ and kote/)" >&2; exit 1; }
+	@exec $(BIN)/python -m engine.ai.training.sentiment train "$(DATA)" $(ARGS)
+
 clean: ## Remove .venv, caches and the data in var/ (a second)
 	@echo "Removing .venv, caches and var/."
 	@rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -82,4 +87,9 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 $(PEERS_INSTALLED): $(INSTALLED)
 	@echo "Installing the peers to measure against; about 30 s, once."
 	@$(PIP) --editable '.[local,test,bench]'
+	@touch $@
+
+$(TRAINERS_INSTALLED): $(INSTALLED)
+	@echo "Installing what training needs; about 20 s, once."
+	@$(PIP) --editable '.[local,test,train]'
 	@touch $@

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from models.accounts import AccessToken
-from models.words import Platform, PostFormat
+from models.words import Platform, PostFormat, Sentiment
 
 
 class Clock(Protocol):
@@ -751,4 +751,27 @@ class MediaProbe(Protocol):
             MediaFault: each kind but ``MediaChanged`` alone may come of a person's URL; a
                 ``MediaUnreachable`` that ``is_retryable`` says nothing against the file.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SentimentReading:
+    """What a comment feels like; ``score`` is p(positive) - p(negative), in [-1, 1]."""
+
+    sentiment: Sentiment
+    score: float
+
+
+class SentimentModel(Protocol):
+    """Reads feelings from Korean comments."""
+
+    async def read(self, texts: Sequence[str]) -> Sequence[SentimentReading]:
+        """Give one reading per text, in input order; never blocks the event loop.
+
+        Any text is read, an empty one too; of a long one the beginning.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what the model holds. Idempotent."""
         ...

@@ -18,13 +18,21 @@ from redis.backoff import ExponentialBackoff
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine import brokers
+from engine.ai.sentiment import load_sentiment
 from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
 from engine.platforms.meta_webhooks import read_delivery
 from engine.platforms.registry import open_inboxes, open_insights, open_platforms, open_tokens
-from engine.ports import InboxClient, InsightsClient, PlatformClient, Pushed, TokenClient
+from engine.ports import (
+    InboxClient,
+    InsightsClient,
+    PlatformClient,
+    Pushed,
+    SentimentModel,
+    TokenClient,
+)
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
 from engine.services.collecting import Collector
@@ -35,6 +43,7 @@ from engine.services.publishing import Publisher, PublishingRules
 from engine.services.reading import CollectingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
+from engine.services.sentiment import SentimentAnalysis
 from engine.services.tokens import TokenKeeper
 from engine.services.validating import Validation
 from engine.settings import Settings
@@ -68,6 +77,8 @@ class Runtime:
     tokens: Mapping[Platform, TokenClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
+    sentiment_model: SentimentModel | None = None
+    analysis: SentimentAnalysis | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     finishing: list[asyncio.Task[None]] = field(default_factory=list)
@@ -145,6 +156,24 @@ class Runtime:
     def start_renewing(self) -> None:
         """Renew tokens ahead of their end, in each process that uses them; one a time does it."""
         self._keep(self.token_keeper().run(self.stopping), "tokens")
+
+    async def open_sentiment(self) -> None:
+        """Load the model that reads comments; closed with the runtime.
+
+        Raises:
+            BootFailed: it cannot be loaded; the message says what to do.
+        """
+        # In a thread: the loop of a worker that starts again still answers its broker.
+        self.sentiment_model = await asyncio.to_thread(
+            load_sentiment, self.settings.sentiment_model
+        )
+        self.analysis = SentimentAnalysis(database=self.database, model=self.sentiment_model)
+
+    def sentiment(self) -> SentimentAnalysis:
+        """What analyses comments."""
+        if self.analysis is None:
+            raise RuntimeError("the sentiment model is opened before anything is analysed")
+        return self.analysis
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""
@@ -275,6 +304,8 @@ class Runtime:
                 task.cancel()
             # More than once: redis-py may swallow a cancellation while it takes a connection.
             _, ending = await asyncio.wait(ending, timeout=0.5)
+        if self.sentiment_model is not None:
+            await self.sentiment_model.close()
         for platform in self.platforms.values():
             await platform.close()
         for inbox in self.inboxes.values():
@@ -305,6 +336,17 @@ async def open_critical(settings: Settings) -> Runtime:
         }
     )
     runtime.start_burying()
+    return runtime
+
+
+async def open_high(settings: Settings) -> Runtime:
+    """A high worker's runtime: the only one that loads the sentiment model."""
+    runtime = await Runtime.open(settings)
+    try:
+        await runtime.open_sentiment()
+    except BaseException:
+        await runtime.close()
+        raise
     return runtime
 
 

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         default=False, description="also fetch media from loopback and private networks"
     )
 
+    # Models
+    sentiment_model: str = Field(
+        default="", description="a folder or a name that transformers knows; empty: the shipped one"
+    )
+
     # Publishing
     look_ahead_s: float = Field(default=600, gt=0, description="containers are made this early")
     look_ahead_video_s: float = Field(

@@ -19,7 +19,7 @@ from engine.actors import all as actors
 from engine.errors import BootFailed
 from engine.logs import configure_logs
 from engine.metrics import MessageMetrics, serve_metrics
-from engine.runtime import Runtime, open_critical, open_medium
+from engine.runtime import Runtime, open_critical, open_high, open_medium
 from engine.settings import Settings
 
 __all__ = ["actors", "critical", "high", "low", "medium"]
@@ -108,6 +108,7 @@ critical.add_middleware(MessageMetrics())
 critical.add_middleware(Resources("critical", open_critical))
 medium.add_middleware(MessageMetrics())
 medium.add_middleware(Resources("medium", open_medium))
-for _broker in (high, low):
-    _broker.add_middleware(MessageMetrics())
-    _broker.add_middleware(Resources(_broker.tier, Runtime.open))
+high.add_middleware(MessageMetrics())
+high.add_middleware(Resources("high", open_high))
+low.add_middleware(MessageMetrics())
+low.add_middleware(Resources("low", Runtime.open))

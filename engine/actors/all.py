@@ -1,5 +1,5 @@
 """Every actor, loaded: what workers run and relays address."""
 
-from engine.actors import analytics, checking, collection, publishing, tokens, webhooks
+from engine.actors import ai, analytics, checking, collection, publishing, tokens, webhooks
 
-__all__ = ["analytics", "checking", "collection", "publishing", "tokens", "webhooks"]
+__all__ = ["ai", "analytics", "checking", "collection", "publishing", "tokens", "webhooks"]

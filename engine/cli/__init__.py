@@ -18,6 +18,7 @@ from engine.cli import (
     reconcile,
     revoke,
     sandbox,
+    sentiment,
     token,
     tokens,
     up,
@@ -45,6 +46,7 @@ app.command()(reconcile.reconcile)
 app.command()(delete.delete)
 app.command()(figures.figures)
 app.add_typer(dead_letters.dead_letters, name="dead-letters")
+app.command()(sentiment.sentiment)
 app.command()(token.token)
 app.add_typer(tokens.tokens, name="tokens")
 app.command()(revoke.revoke)

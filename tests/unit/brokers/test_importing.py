@@ -20,3 +20,13 @@ assert not {"torch", "asyncpg", "httpx"} & sys.modules.keys()
 """
     environment = {"SNS_NO_SUCH_SETTING": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=30)
+
+
+def test_importing_every_actor_loads_no_model_library() -> None:
+    """Models are loaded when the high worker boots; the others never do."""
+    code = """
+import sys
+import engine.workers
+assert not {"torch", "transformers", "safetensors", "numpy"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -26,7 +26,19 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ("sqlalchemy", "sqlmodel", "dramatiq", "redis", "httpx", "alembic", "starlette", "jwt")
+    heavy = (
+        "sqlalchemy",
+        "sqlmodel",
+        "dramatiq",
+        "redis",
+        "httpx",
+        "alembic",
+        "starlette",
+        "jwt",
+        "torch",
+        "transformers",
+        "numpy",
+    )
     code = f"import sys, engine.cli; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FORBIDDEN = ("engine", "sqlmodel", "sqlalchemy", "dramatiq", "alembic", "torch")
+FORBIDDEN = ("engine", "sqlmodel", "sqlalchemy", "dramatiq", "alembic", "torch", "transformers")
 
 
 def test_edge_loads_neither_the_engine_nor_a_heavy_library() -> None:

@@ -1,0 +1,1 @@
+"""Model libraries and what wraps them. Nothing else imports ``torch`` or ``transformers``."""

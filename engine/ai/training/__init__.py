@@ -1,0 +1,1 @@
+"""Training of the models that are shipped. Not imported by any process that runs."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from engine.cli.demo_side import SideShow
 from engine.cli.up import Interrupts, say
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ LEAD_S = 8.0  # time to prepare what is due first
 DEADLINE_S = 150.0
 STRAGGLERS_S = 1.5  # a double would come late
 LOOK_EVERY_S = 0.25
+SWEEP_S = 2  # what takes an hour elsewhere is shown within the demo: edits and late approvals
 KILL_AFTER_DUE_S = 0.010  # the platform answers after 20 ms, so a request is on its way
 BY_ITSELF: "Victim" = "edge"
 """Killed when nothing else is asked for: what everyone sees every day is a lost connection."""
@@ -46,8 +48,10 @@ def demo(
         bool, typer.Option("--json-only", help="No table, no progress: the last line only.")
     ] = False,
 ) -> None:
-    """Schedule posts, publish them on the second, and watch as their author does.
+    """Schedule posts, publish them on the second, collect what people say, and watch it all.
 
+    Meanwhile 300 comments are written on the platforms, some edited or deleted, and have to be in
+    the inbox and before two operators' eyes once; tokens of all platforms are renewed or checked.
     Starts a whole stack in a throw-away folder on free ports and ends it again: under 60 seconds,
     up to 3 minutes with --kill. The last line is JSON; the exit code is 1 when anything is missing.
     """
@@ -67,11 +71,15 @@ def demo(
     interrupts = Interrupts()
     try:
         with launched(
-            Folder.at(root), Ports.free(), say=tell, at_once=interrupts.is_second
+            Folder.at(root),
+            Ports.free(),
+            say=tell,
+            wanted={"SNS_COMMENT_SWEEP_S": str(SWEEP_S)},
+            at_once=interrupts.is_second,
         ) as stack:
             one = Demo(stack, posts=posts, over_s=over, victim=kill or BY_ITSELF, quiet=json_only)
             found, events = asyncio.run(one.run())
-            said = faults(found, events, killed=kill)
+            said = faults(found, events, killed=kill) + one.side.faults()
             is_good = not said
             if not json_only:
                 _print_table(found)
@@ -79,6 +87,7 @@ def demo(
                 typer.secho(line, err=True, fg="red")
         edges_killed = int((kill or BY_ITSELF) == "edge" and one.has_killed)
         result = summary(found, events, killed=kill, edges_killed=edges_killed)
+        result |= {"ok": is_good, **one.side.listed()}
         print(json.dumps(result, separators=(",", ":")), flush=True)
     except KeyboardInterrupt:
         is_good = True  # nothing went wrong: somebody has seen enough
@@ -106,6 +115,7 @@ class Demo:
         self._quiet = quiet
         self._events: list[dict[str, Any]] = []
         self.has_killed = False
+        self.side = SideShow(stack, self._events)
 
     async def run(self) -> "tuple[list[Appearance], list[dict[str, Any]]]":
         """Plan, watch, kill, and wait until all is seen or the deadline has passed."""
@@ -134,7 +144,11 @@ class Demo:
                 sandbox_url=self._stack.sandbox_url,
             )
             tasks.append(asyncio.create_task(self._kill(self._victim, planned)))
-            return await self._wait(planned), self._events
+            beside = asyncio.create_task(self.side.run())
+            tasks.append(beside)
+            found = await self._wait(planned)
+            await beside
+            return found, self._events
         finally:
             for task in tasks:
                 task.cancel()

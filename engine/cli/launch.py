@@ -61,6 +61,7 @@ def launched(
     *,
     say: Callable[[str], None],
     env_file: Path | None = None,
+    wanted: Mapping[str, str] | None = None,
     at_once: Callable[[], bool] = lambda: False,
 ) -> Iterator[Stack]:
     """A stack that is up and ready; it is down, with no process left, when the block ends.
@@ -70,6 +71,7 @@ def launched(
         ports: where it listens; checked.
         say: told in one line what is being done.
         env_file: settings of the user's own, read by the processes from where they are started.
+        wanted: settings of this start, over all others but where the servers are.
         at_once: asked while stopping; when it says true, patience ends.
 
     Raises:
@@ -89,6 +91,7 @@ def launched(
         settings = {
             **folder.secrets(),
             **_own_settings(env_file),
+            **(wanted or {}),
             **environment(folder, ports),
         }
         _check(settings)

@@ -133,7 +133,7 @@ class Runtime:
 
     def start_renewing(self) -> None:
         """Renew tokens ahead of their end, in each process that uses them; one a time does it."""
-        self._keep(self.token_keeper().run(self.stopping), "tokens")
+        self.finishing.append(self._keep(self.token_keeper().run(self.stopping), "tokens"))
 
     def start_publisher(self) -> Callable[[], None]:
         """Publish from this process; gives what wakes the publisher."""

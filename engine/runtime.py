@@ -155,7 +155,7 @@ class Runtime:
 
     def start_renewing(self) -> None:
         """Renew tokens ahead of their end, in each process that uses them; one a time does it."""
-        self._keep(self.token_keeper().run(self.stopping), "tokens")
+        self.finishing.append(self._keep(self.token_keeper().run(self.stopping), "tokens"))
 
     async def open_sentiment(self) -> None:
         """Load the model that reads comments; closed with the runtime.

@@ -30,6 +30,7 @@ from engine.ports import (
 from engine.rules.doubt import Verdict, Witnesses, judge, next_look_s, resend_wait
 from engine.rules.matching import CLOCK_MARGIN, matching_posts, normalise
 from engine.services.claiming import Claim
+from engine.services.disconnecting import disconnect
 from engine.services.ending import ask_person, fail
 from engine.services.ledger import Ledger, Receipt, move, note_look
 from engine.services.posts import post_of
@@ -113,6 +114,8 @@ class Reconciliation:
                 else await self._matches(claimed, platform, access, traits, sent_at)
             )
         except PlatformError as error:
+            if isinstance(error, ReconnectNeeded):
+                await self._disconnect(claimed, error)
             await self._cannot_read(
                 claimed,
                 in_doubt_for,
@@ -206,6 +209,18 @@ class Reconciliation:
             post_id = container.post_id or seen.matches[0].post_id
             url = container.url if named else seen.matches[0].url
             await self._ledger.succeed(Receipt(claimed, attempt.id, post_id, url))
+
+    async def _disconnect(self, claimed: Claim, error: ReconnectNeeded) -> None:
+        """Have the account's owner asked; until then nobody can look."""
+        async with self._database.begin() as connection:
+            await disconnect(
+                connection,
+                account_id=claimed.account_id,
+                used=claimed.sealed_token,
+                code=error.code,
+                now=self._clock.now(),
+                trace_id=claimed.trace_id,
+            )
 
     async def _cannot_read(
         self,

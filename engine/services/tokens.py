@@ -161,9 +161,15 @@ class TokenKeeper:
         self._vault = vault
         self._clock = clock
         self._random = random
+        self._stopping = asyncio.Event()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Renew what is due, every minute until ``stopping`` is set."""
+        """Renew what is due, every minute until ``stopping`` is set.
+
+        Then a renewal that is on the wire is finished, since its answer may be the only one that
+        the platform gives, and no other is begun.
+        """
+        self._stopping = stopping
         while not stopping.is_set():
             try:
                 await self.renew()
@@ -310,13 +316,15 @@ class TokenKeeper:
 
         async def one(account: _Claimed) -> Result:
             async with places:
+                if self._stopping.is_set():  # the lease ends, and another process goes on
+                    return _result(account, Outcome.PUT_OFF, "stopping")
                 try:
                     outcome, reason = await act(account, client)
                 except Exception as error:
                     # One bad row must not stop the others; the lease brings it back.
                     log.exception("token not looked after", account_id=account.id)
                     outcome, reason = Outcome.PUT_OFF, type(error).__name__
-            return Result(account.id, account.platform, account.username, outcome, reason)
+            return _result(account, outcome, reason)
 
         return list(await asyncio.gather(*(one(account) for account in claimed)))
 
@@ -463,3 +471,7 @@ class TokenKeeper:
 
     def _access(self, account: _Claimed) -> AccountAccess:
         return AccountAccess(account.platform_user_id, self._vault.open(account.sealed_token))
+
+
+def _result(account: _Claimed, outcome: Outcome, reason: str | None) -> Result:
+    return Result(account.id, account.platform, account.username, outcome, reason)

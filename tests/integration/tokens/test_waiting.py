@@ -132,3 +132,23 @@ async def test_google_refusing_an_old_token_has_it_renewed_and_a_fresh_one_marks
         publisher.wake()
         await until_waiting(stage, content)
     assert (await account_row(stage, account))["status"] == "reconnect_needed"
+
+
+async def test_a_token_that_dies_in_the_doubt_marks_the_account_and_the_look_goes_on(
+    stage: Stage,
+) -> None:
+    account = await stage.make.account()
+    content = await stage.make.content(account, due_in_s=1.0)
+    stage.sandbox.fault("close", carry_out=1, call="publish")
+    async with stage.publisher(doubt_give_up_s=60.0):
+        await stage.scan()
+        await stage.until(content, "staged")
+        stage.sandbox.fault("error", carry_out=0, call="read_container", code=190, subcode=467)
+        await stage.until(content, "in_doubt")
+        async with asyncio.timeout(15):
+            while (await account_row(stage, account))["status"] != "reconnect_needed":
+                await asyncio.sleep(0.02)
+        await set_token(stage, account, status="active")
+        log = await stage.until(content, "success")
+    [post] = stage.sandbox.posts(account.platform_user_id)
+    assert log["platform_post_id"] == post["id"]

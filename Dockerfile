@@ -1,5 +1,5 @@
-# Builds what compose.yaml runs. `light` is for every process that loads no model: that is all of
-# them today. The image with model libraries comes with the first actor that needs one.
+# Builds what compose.yaml runs. All processes share one image; only the tier high loads the model
+# libraries that are in it.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1

@@ -275,7 +275,8 @@ async def run(stack: Stack, *, comments: int, accounts: int, pushed: int) -> dic
         "drained_s": drained_s,
         "second_run_writes_nothing": unchanged,
         "watched_posts": POSTS,
-        "calls_when_idle": {
+        "calls_when_idle": round(sum(map(sum, by_platform.values())) / accounts, 2),
+        "calls_by_platform": {
             platform: round(sum(values) / len(values), 2)
             for platform, values in by_platform.items()
         },

@@ -82,7 +82,7 @@ class SideShow:
 
     async def _talk(self, client: httpx.AsyncClient, ids: dict[str, str]) -> None:
         """Have people comment on some posts of every account."""
-        from engine.cli.replay import LivePost, replay, sample_texts
+        from engine.cli.replay import LivePost, Manners, replay, sample_texts
 
         posts = []
         for id_, platform in ids.items():
@@ -92,16 +92,17 @@ class SideShow:
             )
             made.raise_for_status()
             posts += [LivePost(post_id, platform) for post_id in made.json()["ids"]]
-        await replay(
-            sample_texts()[:COMMENTS],
-            sandbox_url=self._stack.sandbox_url,
-            posts=posts,
-            rate=RATE,
-            edits=0.05,
-            deletions=0.05,
-            replies=0.2,
-            random=Random(7),  # noqa: S311  # the same conversation every time
-        )
+        async with httpx.AsyncClient(
+            base_url=self._stack.sandbox_url, trust_env=False, timeout=15
+        ) as people:
+            await replay(
+                sample_texts()[:COMMENTS],
+                client=people,
+                posts=posts,
+                rate=RATE,
+                manners=Manners(),
+                random=Random(7),  # noqa: S311  # the same conversation every time
+            )
 
     async def _settle(self, client: httpx.AsyncClient, settings: Any) -> None:
         """Look again and again until everything holds, at most so long."""

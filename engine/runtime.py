@@ -42,6 +42,7 @@ from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
 from engine.services.reading import CollectingRules
 from engine.services.relaying import OutboxMessage, Relay
+from engine.services.replying import Replier
 from engine.services.scanning import scan
 from engine.services.sentiment import SentimentAnalysis
 from engine.services.tokens import TokenKeeper
@@ -79,6 +80,7 @@ class Runtime:
     probe: Prober | None = None
     sentiment_model: SentimentModel | None = None
     analysis: SentimentAnalysis | None = None
+    replier: Replier | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     finishing: list[asyncio.Task[None]] = field(default_factory=list)
@@ -213,6 +215,22 @@ class Runtime:
         self.finishing.append(self._keep(collector.run(self.stopping), "collector"))
         return collector.wake
 
+    def start_replier(self) -> None:
+        """Send approved replies from this process."""
+        settings = self.settings
+        self.replier = Replier(
+            database=self.database,
+            inboxes=self.inboxes,
+            vault=settings.vault(),
+            clock=self.clock,
+            owner=self.owner,
+            publish_timeout_s=settings.publish_timeout_s,
+            retry_max=settings.retry_max,
+            give_up_s=settings.doubt_give_up_s,
+            random=Random(),  # noqa: S311  # jitter is no secret
+        )
+        self.finishing.append(self._keep(self.replier.run(self.stopping), "replies"))
+
     def start_following_up(self) -> None:
         """Write first comments, and clear away what was prepared in vain or is long done."""
         settings, vault = self.settings, self.settings.vault()
@@ -326,6 +344,8 @@ async def open_critical(settings: Settings) -> Runtime:
     """A critical worker's runtime: it publishes, scans on demand and relays."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.open_inboxes()
+    runtime.start_replier()
     runtime.start_renewing()
     runtime.start_following_up()
     runtime.start_listening(

@@ -4,7 +4,7 @@ A comment is known by its account and the platform's id. It is new exactly once:
 that inserts its row.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -12,6 +12,31 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import Timestamp, foreign_key, one_of, primary_key, utc
 from models.words import Platform, ReplyStatus, Sentiment
+
+_S = ReplyStatus
+
+REPLY_STEPS: Final[frozenset[tuple[ReplyStatus, ReplyStatus]]] = frozenset(
+    {
+        (_S.DRAFT, _S.APPROVED),
+        (_S.DRAFT, _S.CANCELLED),
+        (_S.APPROVED, _S.DRAFT),  # taken back to be changed
+        (_S.APPROVED, _S.CANCELLED),
+        (_S.APPROVED, _S.SENDING),  # the attempt is committed; the call follows
+        (_S.APPROVED, _S.FAILED),  # nothing to answer, or nobody to answer as
+        (_S.FAILED, _S.APPROVED),  # a person asks for it again
+        (_S.SENDING, _S.SUCCESS),
+        (_S.SENDING, _S.FAILED),  # the platform refused for good
+        (_S.SENDING, _S.APPROVED),  # provably nothing was sent: retry later
+        (_S.SENDING, _S.IN_DOUBT),  # no one knows
+        (_S.IN_DOUBT, _S.SUCCESS),  # exactly one answer of ours matches
+        (_S.IN_DOUBT, _S.APPROVED),  # reads say it is not there
+        (_S.IN_DOUBT, _S.FAILED),
+        (_S.IN_DOUBT, _S.NEEDS_PERSON),  # several match, or no read can decide
+        (_S.NEEDS_PERSON, _S.SUCCESS),
+        (_S.NEEDS_PERSON, _S.FAILED),
+    }
+)
+"""The steps of a reply; a database trigger holds every writer to them."""
 
 
 class Comment(SQLModel, table=True):

@@ -1,5 +1,23 @@
 """Every actor, loaded: what workers run and relays address."""
 
-from engine.actors import ai, analytics, checking, collection, publishing, tokens, webhooks
+from engine.actors import (
+    ai,
+    analytics,
+    checking,
+    collection,
+    publishing,
+    replies,
+    tokens,
+    webhooks,
+)
 
-__all__ = ["ai", "analytics", "checking", "collection", "publishing", "tokens", "webhooks"]
+__all__ = [
+    "ai",
+    "analytics",
+    "checking",
+    "collection",
+    "publishing",
+    "replies",
+    "tokens",
+    "webhooks",
+]

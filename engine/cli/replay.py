@@ -22,7 +22,7 @@ NAMES: Final = ("text", "document", "comment", "sentence")
 """Columns that hold what people wrote, in the public sets of Korean comments."""
 
 PEOPLE: Final = 60
-SECOND_THOUGHTS_S: Final = (1.0, 4.0)  # after which somebody edits or deletes
+SECOND_THOUGHTS_S: Final = (4.0, 8.0)  # after which somebody edits or deletes
 EDITED: Final = " (수정)"
 FIELD_LIMIT: Final = 10 * 1024 * 1024  # bytes of one text
 

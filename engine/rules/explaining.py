@@ -19,6 +19,19 @@ _DOUBTS: Final = {
     "outcome_unreadable": "계정 연결이 끊겨 플랫폼을 읽을 수 없습니다.",
 }
 
+_REPLIES: Final = {
+    "account_without_token": "계정이 연결되어 있지 않습니다. 계정을 다시 연결해 주세요.",
+    "comment_deleted": "댓글이 이미 삭제되었습니다.",
+    "comment_hidden": "숨긴 댓글에는 답글을 달 수 없습니다. 숨김을 해제한 뒤 다시 보내 주세요.",
+    "reply_too_long": "플랫폼이 받는 길이보다 깁니다. 줄여서 다시 보내 주세요.",
+    "reply_undecidable": (
+        "답글이 달렸는지 시스템이 판단할 수 없어 다시 달지 않았습니다. 댓글을 직접 확인해 주세요."
+    ),
+    "retries_exhausted": "여러 번 시도했지만 보내지 못했습니다. 잠시 뒤 다시 보내 주세요.",
+}
+
+_ACTIONS: Final = {"hide": "숨길", "unhide": "다시 표시할", "delete": "삭제할"}
+
 _COMMENTS: Final = {
     "account_without_token": "계정이 연결되어 있지 않습니다. 계정을 다시 연결해 주세요.",
     "post_deleted": "게시물이 이미 삭제되었습니다.",
@@ -98,6 +111,27 @@ def explain_comment(title: str, platform: Platform, code: str, why: str) -> tupl
         "첫 댓글을 확인해 주세요",
         f"'{title}' 게시물은 {PLATFORM_NAMES[platform]}에 올라갔지만 첫 댓글은 달리지 않았을 수 "
         f"있습니다. {reason}{detail}",
+    )
+
+
+def explain_reply(author: str | None, platform: Platform, code: str, why: str) -> tuple[str, str]:
+    """Title and text of the notification that a reply was not sent, or may have been."""
+    reason = _REPLIES.get(code, "플랫폼이 답글을 받지 않았습니다. 내용을 확인해 주세요.")
+    detail = f" ({why})" if why else ""
+    whose = f"{author} 님의" if author else "작성자를 알 수 없는"
+    title = "답글을 확인해 주세요" if code == "reply_undecidable" else "답글을 보내지 못했습니다"
+    return title, f"{PLATFORM_NAMES[platform]}에서 {whose} 댓글에 쓴 답글입니다. {reason}{detail}"
+
+
+def explain_moderation(
+    author: str | None, platform: Platform, action: str, why: str
+) -> tuple[str, str]:
+    """Title and text of the notification that a comment could not be hidden, shown or deleted."""
+    word = _ACTIONS[action]
+    whose = f"{author} 님의" if author else "작성자를 알 수 없는"
+    return (
+        f"댓글을 {word} 수 없습니다",
+        f"{PLATFORM_NAMES[platform]}에서 {whose} 댓글을 {word} 수 없습니다. {why}",
     )
 
 

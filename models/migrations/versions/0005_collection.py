@@ -27,6 +27,36 @@ CREATE TRIGGER platform_accounts_mended BEFORE UPDATE OF status ON platform_acco
 """
 
 
+# models.comments.REPLY_STEPS, as the database enforces them; a test holds the two together. What is
+# on its way, or out, keeps its words.
+GUARD_REPLIES = """
+CREATE FUNCTION sns_guard_reply() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
+        ('draft', 'approved'), ('draft', 'cancelled'), ('approved', 'draft'),
+        ('approved', 'cancelled'), ('approved', 'sending'), ('approved', 'failed'),
+        ('failed', 'approved'),
+        ('sending', 'success'), ('sending', 'failed'), ('sending', 'approved'),
+        ('sending', 'in_doubt'),
+        ('in_doubt', 'success'), ('in_doubt', 'approved'), ('in_doubt', 'failed'),
+        ('in_doubt', 'needs_person'),
+        ('needs_person', 'success'), ('needs_person', 'failed')
+    ) THEN
+        RAISE EXCEPTION 'reply % cannot go from % to %', OLD.id, OLD.status, NEW.status
+            USING ERRCODE = 'SN005';
+    END IF;
+    IF NEW.message <> OLD.message AND OLD.status <> 'draft' THEN
+        RAISE EXCEPTION 'reply % is % and keeps its words', OLD.id, OLD.status
+            USING ERRCODE = 'SN005', HINT = 'take it back to a draft first';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER comment_replies_guard BEFORE UPDATE ON comment_replies
+    FOR EACH ROW EXECUTE FUNCTION sns_guard_reply();
+"""
+
+
 def upgrade() -> None:
     op.drop_constraint("status_known", "platform_accounts")
     op.execute(
@@ -360,6 +390,8 @@ def upgrade() -> None:
 
     op.execute(MENDED)
     op.execute(ON_MENDING)
+    for part in GUARD_REPLIES.split(";\n\n"):
+        op.execute(part)
 
 
 def downgrade() -> None:

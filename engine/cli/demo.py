@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from engine.cli.demo_side import SideShow
 from engine.cli.up import Interrupts, say
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ class Demo:
         self._quiet = quiet
         self._events: list[dict[str, Any]] = []
         self.has_killed = False
+        from engine.cli.demo_side import SideShow
+
         self.side = SideShow(stack, self._events)
 
     async def run(self) -> "tuple[list[Appearance], list[dict[str, Any]]]":

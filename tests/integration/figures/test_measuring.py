@@ -219,9 +219,13 @@ async def test_app_wide_throttle_holds_the_platform(desk):
 
 
 @pytest.mark.parametrize(
-    "error", [ReconnectNeeded("dead", code="190"), RetryLater("lost", code="connection-lost")]
+    ("error", "status"),
+    [
+        (ReconnectNeeded("dead", code="190"), "reconnect_needed"),
+        (RetryLater("lost", code="connection-lost"), "active"),
+    ],
 )
-async def test_other_faults_end_the_reading_and_write_nothing(desk, error):
+async def test_other_faults_end_the_reading_and_write_nothing(desk, error, status):
     account = await desk.make.account()
     client = FakeInsightsClient()
     client.error = error
@@ -229,7 +233,7 @@ async def test_other_faults_end_the_reading_and_write_nothing(desk, error):
     assert (measured.days, measured.error) == (0, error)
     assert await desk.snapshots(account) == {}
     [row] = await desk.rows("SELECT status, held_until FROM platform_accounts")
-    assert (row["status"], row["held_until"]) == ("active", None)
+    assert (row["status"], row["held_until"]) == (status, None)
 
 
 async def test_unknown_account_is_an_invalid_command(desk):

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.sandbox import inbox_control
 from engine.sandbox.files import endless, ranged
 from engine.sandbox.instructions import BadInstruction, check
 from engine.sandbox.pictures import jpeg
@@ -46,10 +45,6 @@ class Control:
             Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
             Route("/sandbox/truth", self.read_truth, methods=["GET"]),
             Route("/sandbox/requests", self.read_requests, methods=["GET"]),
-            Route("/sandbox/posts", self.add_posts, methods=["POST"]),
-            Route("/sandbox/comments", self.add_comment, methods=["POST"]),
-            Route("/sandbox/comments/{id}", self.change_comment, methods=["PATCH"]),
-            Route("/sandbox/comments/{id}", self.remove_comment, methods=["DELETE"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.jpg", self.read_picture),
             Route("/sandbox/media/{width:int}x{height:int}/{seed}.mp4", self.read_film),
@@ -162,34 +157,6 @@ class Control:
                 )
             }
         )
-
-    async def add_posts(self, request: Request) -> Response:
-        """``{"account", "platform", "count"?: 1}`` → ``{"ids"}``, the oldest first."""
-        given = await _object(request, account=str, platform=str, count=int)
-        ids = inbox_control.add_posts(
-            self._world(),
-            given.get("account", ""),
-            given.get("platform", ""),
-            given.get("count", 1),
-        )
-        return _json({"ids": ids}, 201)
-
-    async def add_comment(self, request: Request) -> Response:
-        """``{"post", "text", "author"?, "author_id"?, "parent"?, "at"?, "is_held"?}``."""
-        kinds = dict.fromkeys(("post", "text", "author", "author_id", "parent"), str)
-        given = await _object(request, **kinds, at=float, is_held=bool)
-        return _json({"id": inbox_control.add_comment(self._world(), given)}, 201)
-
-    async def change_comment(self, request: Request) -> Response:
-        """``{"text"?, "is_held"?}``: its author, or the platform, changes it."""
-        given = await _object(request, text=str, is_held=bool)
-        inbox_control.change_comment(self._world(), request.path_params["id"], given)
-        return Response(status_code=204)
-
-    async def remove_comment(self, request: Request) -> Response:
-        """Its author deletes it."""
-        inbox_control.remove_comment(self._world(), request.path_params["id"])
-        return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
         """Begin anew: nothing known, real time, the switches of the command line."""

@@ -7,13 +7,7 @@ https://developers.facebook.com/docs/video-api/guides/reels-publishing.
 
 from typing import Final
 
-from engine.sandbox.facebook_comments import (
-    change_comment,
-    create_comment,
-    delete_comment,
-    list_comments,
-    read_comment,
-)
+from engine.sandbox.facebook_comments import create_comment, list_comments
 from engine.sandbox.facebook_posts import PagePosts
 from engine.sandbox.facebook_videos import PageVideos
 from engine.sandbox.graph import Call
@@ -21,7 +15,7 @@ from engine.sandbox.listing import is_true
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.page_objects import PagePost, Photo, Video
 from engine.sandbox.parameters import Parameters
-from engine.sandbox.state import PageObject, World
+from engine.sandbox.state import World
 
 PAGES: Final = "pages"
 
@@ -45,17 +39,10 @@ class Facebook:
             ("GET", "video_reels"): Call("list_reels", videos.list_reels, True, PAGES),
         }
         self._of_object = {
-            ("POST", "comments"): Call(
-                "create_comment", create_comment, False, PAGES, _comment_name
-            ),
+            ("POST", "comments"): Call("create_comment", create_comment, False, PAGES),
             ("GET", "comments"): Call("list_comments", list_comments, False, PAGES),
             ("POST", "video-upload"): Call("upload", videos.upload, False, PAGES),
             ("GET", "video-upload"): Call("read_upload", videos.read_upload, False, PAGES),
-        }
-        self._of_comment = {
-            "GET": Call("read_comment", read_comment, False, PAGES),
-            "POST": Call("hide_comment", change_comment, False, PAGES),
-            "DELETE": Call("delete_comment", delete_comment, False, PAGES),
         }
         self._of_kind = {
             (PagePost, "GET"): Call("read_post", posts.read, False, PAGES),
@@ -73,27 +60,15 @@ class Facebook:
         if len(segments) == 2:
             call = self._of_page.get((method, segments[1]))
             if call is None and (
-                segments[0] in world.page_objects
-                or _is_comment(world, segments[0])
-                or segments[1] == "video-upload"
+                segments[0] in world.page_objects or segments[1] == "video-upload"
             ):
                 call = self._of_object.get((method, segments[1]))
             return call
-        if len(segments) == 1 and _is_comment(world, segments[0]):
-            return self._of_comment.get(method)
         if len(segments) == 1:
             thing = world.page_objects.get(segments[0])
             if thing is not None:
                 return self._of_kind.get((type(thing), method))
         return None
-
-
-def _is_comment(world: World, node: str) -> bool:
-    return node in world.comments and isinstance(world.comments[node][0], PageObject)
-
-
-def _comment_name(world: World, node: str, given: Parameters) -> str:
-    return "create_reply" if node in world.comments else "create_comment"
 
 
 def _goes_public(given: Parameters) -> bool:

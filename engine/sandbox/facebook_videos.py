@@ -7,7 +7,7 @@ https://developers.facebook.com/docs/video-api/guides/reels-publishing.
 from typing import Any, Final, Literal
 
 from engine.sandbox import uploads
-from engine.sandbox.facebook_comments import own, summary_of
+from engine.sandbox.facebook_comments import own
 from engine.sandbox.facebook_posts import delete
 from engine.sandbox.facebook_schedule import scheduled_time, wanted_of
 from engine.sandbox.graph import GraphRequest
@@ -319,7 +319,6 @@ def _as_listed(video: Video, request: GraphRequest) -> dict[str, Any]:
         "source": video.file_url,
         "length": None,
         "status": _status(video, request.world),
-        "comments": summary_of(video),
     }
 
 

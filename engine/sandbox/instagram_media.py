@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.listing import chosen, is_true, page_of, printed, window
+from engine.sandbox.listing import chosen, page_of, printed, window
 from engine.sandbox.state import DAY_S, Comment, PublicPost, World
 
 COMMENT_LIMIT: Final = 2200  # characters
@@ -103,32 +103,10 @@ async def create_reply(request: GraphRequest) -> dict[str, Any]:
     """Answer a comment; a reply to a reply lands under the comment on top."""
     post, comment = _own_comment(request)
     text = _text(request)
-    if comment.is_hidden:
-        raise GraphError(100, message="(#100) A hidden comment cannot be replied to")
     reply = request.world.comment(
         post, request.account, text, "178{:014d}", comment.parent or comment
     )
     return {"id": reply.id}
-
-
-async def read_comment(request: GraphRequest) -> dict[str, Any]:
-    """One comment's fields."""
-    post, comment = _own_comment(request)
-    return chosen(_as_comment(post, comment), request.fields(), "Comment")
-
-
-async def hide_comment(request: GraphRequest) -> dict[str, Any]:
-    """Hide a comment, or show it again."""
-    _, comment = _own_comment(request)
-    comment.is_hidden = is_true(request.parameters, "hide")
-    return {"success": True}
-
-
-async def delete_comment(request: GraphRequest) -> dict[str, Any]:
-    """Delete a comment under one's own post, whoever wrote it."""
-    _, comment = _own_comment(request)
-    request.world.uncomment(comment.id)
-    return {"success": True}
 
 
 async def list_replies(request: GraphRequest) -> dict[str, Any]:
@@ -175,24 +153,12 @@ def _as_comment(post: PublicPost, comment: Comment) -> dict[str, Any]:
         "username": comment.author.username,
         "from": {"id": comment.author.id, "username": comment.author.username},
         "like_count": 0,
-        "hidden": comment.is_hidden,
+        "hidden": False,
         "parent_id": None if comment.parent is None else comment.parent.id,
         "media": {"id": post.id, "media_product_type": PRODUCT_TYPES.get(post.kind, "FEED")},
-        "replies": _inlined(post, replies) if replies else None,
+        "replies": {"data": [_as_comment(post, one) for one in replies]} if replies else None,
         "user": {"id": comment.author.id},
     }
-
-
-def _inlined(post: PublicPost, replies: list[Comment]) -> dict[str, Any]:
-    """As many replies as come along with a comment."""
-    rows = [_as_comment(post, one) for one in replies[:COMMENTS_OF_A_PAGE]]
-    more = {"paging": {"next": "more"}} if len(replies) > len(rows) else {}
-    return {"data": rows, **more}
-
-
-def _newest(post: PublicPost) -> dict[str, Any] | None:
-    tops = [one for one in post.comments if one.parent is None]
-    return {"data": [_as_comment(post, tops[-1])]} if tops else None
 
 
 def _as_listed(post: PublicPost, base_url: str) -> dict[str, Any]:
@@ -218,7 +184,6 @@ def _as_listed(post: PublicPost, base_url: str) -> dict[str, Any]:
         "children": children,
         "is_shared_to_feed": post.details.get("share_to_feed"),
         "comments_count": len(post.comments),
-        "comments": _newest(post),
         "like_count": 0,
         "thumbnail_url": None,
     }

@@ -181,8 +181,6 @@ class Comment:
     text: str
     posted_at: float
     parent: "Comment | None" = None
-    is_hidden: bool = False
-    edited_at: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -396,13 +394,6 @@ class World:
         under.comments.append(comment)
         self.comments[comment.id] = (under, comment)
         return comment
-
-    def uncomment(self, comment_id: str) -> None:
-        """Take a comment away, and what was answered to it."""
-        under, comment = self.comments.pop(comment_id)
-        under.comments.remove(comment)
-        for reply in [one for one in under.comments if one.parent is comment]:
-            self.uncomment(reply.id)
 
 
 def shortcode_of(number: int) -> str:

@@ -38,7 +38,6 @@ class Threads:
             ("GET", "threads"): _call("list_posts", self._list_posts, True),
             ("GET", "replies"): _call("list_replies", self._list_replies),
             ("GET", "conversation"): _call("list_conversation", self._list_conversation),
-            ("POST", "manage_reply"): _call("hide_comment", self._manage_reply),
             ("GET", "threads_publishing_limit"): _call("read_limit", self._read_limit, True),
         }
         self._read_container_call = _call("read_container", self._read_container)
@@ -164,16 +163,6 @@ class Threads:
         found.sort(key=lambda post: post.number)
         return _replies_page(request, found)
 
-    async def _manage_reply(self, request: GraphRequest) -> dict[str, Any]:
-        reply = _existing(request)
-        root = reply
-        while root.parent is not None:
-            root = root.parent
-        if reply is root or root.account is not request.account:
-            raise GraphError(10)
-        reply.details["is_hidden"] = is_true(request.parameters, "hide")
-        return {"success": True}
-
     async def _read_limit(self, request: GraphRequest) -> dict[str, Any]:
         now, account = request.world.clock.now(), request.account
         switches = request.world.switches
@@ -257,7 +246,7 @@ def _as_listed(post: PublicPost, request: GraphRequest) -> dict[str, Any]:
         "root_post": {"id": root.id} if is_reply else None,
         "replied_to": {"id": post.parent.id} if post.parent is not None else None,
         "has_replies": any(not reply.is_deleted for reply in post.replies),
-        "hide_status": "HIDDEN" if post.details.get("is_hidden") else "NOT_HUSHED",
+        "hide_status": "NOT_HUSHED",
         "alt_text": post.alt_text,
         "topic_tag": post.details.get("topic_tag"),
         "link_attachment_url": post.details.get("link_attachment"),

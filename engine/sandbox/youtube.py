@@ -5,23 +5,16 @@ https://developers.google.com/youtube/v3/determine_quota_cost, read 2026-11-23.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from engine.sandbox.state import Account, PublicPost, World
+from engine.sandbox.state import Account, PublicPost, SeenRequest, World
 from engine.sandbox.surface import Answer, Surface
-from engine.sandbox.youtube_comments import (
-    create_reply,
-    delete_comment,
-    list_replies,
-    moderate,
-    threads_by_id,
-)
 from engine.sandbox.youtube_errors import YouTubeError
 from engine.sandbox.youtube_exchange import Exchange, Host, json_answer
 from engine.sandbox.youtube_metadata import DEFAULT_PRIVACY, check_snippet, completed_status
-from engine.sandbox.youtube_request import YouTubeRequest
 from engine.sandbox.youtube_resources import instant, thread_resource, video_resource
 from engine.sandbox.youtube_state import Video
 from engine.sandbox.youtube_tokens import PATHS, GoogleTokens
@@ -40,6 +33,39 @@ COMMENT_LIMIT: Final = 10_000  # characters
 def is_google(path: str) -> bool:
     """Whether a path is of one of Google's hosts."""
     return path.startswith(PREFIXES) or path in PATHS
+
+
+@dataclass(slots=True)
+class YouTubeRequest:
+    """One request of the data host."""
+
+    world: World
+    query: dict[str, str]
+    body: dict[str, Any]
+    account: Account
+    seen: SeenRequest
+
+    def parts(self) -> list[str]:
+        """What ``part`` asks for.
+
+        Raises:
+            YouTubeError: it is missing.
+        """
+        names = [name for name in self.query.get("part", "").split(",") if name]
+        if not names:
+            raise YouTubeError("missingRequiredParameter", message="No filter selected: part")
+        return names
+
+    def number(self, name: str, default: int, limit: int) -> int:
+        """A whole number of the query, from 0 to ``limit``.
+
+        Raises:
+            YouTubeError: it is none.
+        """
+        text = self.query.get(name, str(default))
+        if not text.isdecimal() or int(text) > limit:
+            raise YouTubeError("invalidParameter", message=f"Invalid value for {name}: {text}")
+        return int(text)
 
 
 Act = Callable[[YouTubeRequest], Awaitable[dict[str, Any] | None]]
@@ -61,10 +87,6 @@ class YouTube:
             ("GET", "videoCategories"): ("read_categories", _list_categories),
             ("POST", "commentThreads"): ("create_comment", _create_thread),
             ("GET", "commentThreads"): ("list_comments", _list_threads),
-            ("GET", "comments"): ("list_replies", list_replies),
-            ("POST", "comments"): ("create_reply", create_reply),
-            ("POST", "comments/setModerationStatus"): ("moderate_comment", moderate),
-            ("DELETE", "comments"): ("delete_comment", delete_comment),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -283,28 +305,22 @@ async def _create_thread(request: YouTubeRequest) -> dict[str, Any]:
     if len(text) > COMMENT_LIMIT:
         raise YouTubeError("commentTextTooLong")
     comment = world.comment(post, request.account, text, "Ug{:012d}")
-    return thread_resource(post, comment)
+    return thread_resource(post.id, comment)
 
 
 async def _list_threads(request: YouTubeRequest) -> dict[str, Any]:
-    if "id" in request.query:
-        return threads_by_id(request)
     post = _commented(request, request.query.get("videoId"))
     size = request.number("maxResults", THREADS_DEFAULT, THREADS_LIMIT)
     below = request.query.get("pageToken", "")
     if below and not below.isdecimal():
         raise YouTubeError("invalidPageToken")
     found = [
-        comment
-        for comment in reversed(post.comments)
-        if comment.parent is None
-        and not comment.is_hidden
-        and (not below or comment.number < int(below))
+        comment for comment in reversed(post.comments) if not below or comment.number < int(below)
     ]
     page = found[:size]
     answer: dict[str, Any] = {
         "kind": "youtube#commentThreadListResponse",
-        "items": [thread_resource(post, comment) for comment in page],
+        "items": [thread_resource(post.id, comment) for comment in page],
         "pageInfo": {"totalResults": len(page), "resultsPerPage": size},
     }
     if page and len(found) > len(page):

@@ -1,12 +1,10 @@
 """Videos and comments as YouTube's JSON shows them."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from engine.sandbox.state import Comment, PublicPost, World
+from engine.sandbox.state import Comment, World
 from engine.sandbox.youtube_state import Video
-
-INLINED: Final = 5  # replies that come along with their thread
 
 
 def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, Any]:
@@ -43,41 +41,31 @@ def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, An
     }
 
 
-def thread_resource(post: PublicPost, comment: Comment) -> dict[str, Any]:
-    """A comment as the thread that it begins, with the newest of its replies."""
-    replies = [one for one in post.comments if one.parent is comment and not one.is_hidden]
-    came = [comment_resource(post.id, one) for one in replies[-INLINED:]]
+def thread_resource(video_id: str, comment: Comment) -> dict[str, Any]:
+    """A comment as the thread that it begins."""
     return {
         "kind": "youtube#commentThread",
         "id": comment.id,
         "snippet": {
-            "channelId": post.account.id,
-            "videoId": post.id,
-            "canReply": True,
-            "totalReplyCount": len(replies),
-            "isPublic": True,
-            "topLevelComment": comment_resource(post.id, comment),
-        },
-        **({"replies": {"comments": came}} if came else {}),
-    }
-
-
-def comment_resource(video_id: str, comment: Comment) -> dict[str, Any]:
-    """One comment."""
-    edited_at = comment.posted_at if comment.edited_at is None else comment.edited_at
-    return {
-        "kind": "youtube#comment",
-        "id": comment.id,
-        "snippet": {
+            "channelId": comment.author.id,
             "videoId": video_id,
-            "textDisplay": comment.text,
-            "textOriginal": comment.text,
-            "authorDisplayName": comment.author.username,
-            "authorChannelId": {"value": comment.author.id},
-            "likeCount": 0,
-            "publishedAt": instant(comment.posted_at),
-            "updatedAt": instant(edited_at),
-            **({} if comment.parent is None else {"parentId": comment.parent.id}),
+            "canReply": True,
+            "totalReplyCount": 0,
+            "isPublic": True,
+            "topLevelComment": {
+                "kind": "youtube#comment",
+                "id": comment.id,
+                "snippet": {
+                    "videoId": video_id,
+                    "textDisplay": comment.text,
+                    "textOriginal": comment.text,
+                    "authorDisplayName": comment.author.username,
+                    "authorChannelId": {"value": comment.author.id},
+                    "likeCount": 0,
+                    "publishedAt": instant(comment.posted_at),
+                    "updatedAt": instant(comment.posted_at),
+                },
+            },
         },
     }
 

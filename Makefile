@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-engine bench-publish bench-upload bench-edge chaos clean
+.PHONY: help run demo test check bench-engine bench-publish bench-upload bench-collect bench-edge chaos clean
 
 # Any Python from 3.11 on; `make run PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -48,6 +48,10 @@ bench-publish: $(INSTALLED) ## How late posts reach the platform, steady and in 
 bench-upload: $(INSTALLED) ## Memory that a film of 2 GiB costs on its way (about 2 minutes)
 	@echo "Uploading 2 GiB to two platforms' doubles; about 2 minutes."
 	@exec $(BIN)/python -m tests.benchmarks.bench_upload $(ARGS)
+
+bench-collect: $(INSTALLED) ## 100,000 comments collected, an idle round, and webhooks to the browser (about 4 minutes)
+	@echo "Collecting 100,000 comments from the platforms' doubles; about 4 minutes."
+	@exec $(BIN)/python -m tests.benchmarks.bench_collect $(ARGS)
 
 bench-edge: $(INSTALLED) ## Our edge beside a plain one and Node's ws, and a reconnect storm (about 5 minutes)
 	@echo "Measuring three edges on one Valkey, one after the other; about 5 minutes. Needs Node and npm."

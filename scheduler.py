@@ -8,7 +8,10 @@ from datetime import timedelta
 
 from engine.daemon import Job, every, run
 
-JOBS = (Job("scan-scheduled-posts", every(60), "scan_scheduled_posts", timedelta(seconds=60)),)
+JOBS = (
+    Job("scan-scheduled-posts", every(60), "scan_scheduled_posts", timedelta(seconds=60)),
+    Job("sync-comments", every(300), "sync_comments", timedelta(seconds=300)),
+)
 
 if __name__ == "__main__":
     sys.exit(run(JOBS))

@@ -22,13 +22,15 @@ from engine.clock import SystemClock
 from engine.errors import BootFailed
 from engine.media.probe import Prober
 from engine.media.source import HttpMediaSource
-from engine.platforms.registry import open_platforms
-from engine.ports import PlatformClient
+from engine.platforms.registry import open_inboxes, open_platforms
+from engine.ports import InboxClient, PlatformClient
 from engine.services.burying import bury
 from engine.services.clearing import keep_clearing
+from engine.services.collecting import Collector
 from engine.services.commenting import Commenter
 from engine.services.listening import listen
 from engine.services.publishing import Publisher, PublishingRules
+from engine.services.reading import CollectingRules
 from engine.services.relaying import OutboxMessage, Relay
 from engine.services.scanning import scan
 from engine.services.validating import Validation
@@ -37,7 +39,7 @@ from models.accounts import Platform
 from models.database import DatabaseNotReady, check_schema, open_database
 from models.delivery import Delivery
 from models.migrations import newest_revision
-from models.outbox import DUE_CHANNEL, OUTBOX_CHANNEL, WORK_CHANNEL
+from models.outbox import COLLECT_CHANNEL, DUE_CHANNEL, OUTBOX_CHANNEL, WORK_CHANNEL
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,7 @@ class Runtime:
     redis: Redis
     clock: SystemClock = field(default_factory=SystemClock)
     platforms: Mapping[Platform, PlatformClient] = field(default_factory=dict)
+    inboxes: Mapping[Platform, InboxClient] = field(default_factory=dict)
     media: HttpMediaSource | None = None
     probe: Prober | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -112,6 +115,10 @@ class Runtime:
         self.probe = Prober(self.media)
         self.platforms = open_platforms(self.settings, self.media)
 
+    def open_inboxes(self) -> None:
+        """Have a client for every platform's comments; closed with the runtime."""
+        self.inboxes = open_inboxes(self.settings)
+
     def validation(self) -> Validation:
         """What checks contents against the platforms' rules."""
         if self.probe is None:
@@ -142,6 +149,19 @@ class Runtime:
         )
         self.finishing.append(self._keep(publisher.run(self.stopping), "publisher"))
         return publisher.wake
+
+    def start_collector(self) -> Callable[[], None]:
+        """Collect comments from this process; gives what wakes the collector."""
+        settings = self.settings
+        collector = Collector(
+            database=self.database,
+            inboxes=self.inboxes,
+            vault=settings.vault(),
+            clock=self.clock,
+            rules=CollectingRules(watch_days=settings.watch_days, sweep_s=settings.comment_sweep_s),
+        )
+        self.finishing.append(self._keep(collector.run(self.stopping), "collector"))
+        return collector.wake
 
     def start_following_up(self) -> None:
         """Write first comments, and clear away what was prepared in vain."""
@@ -235,6 +255,8 @@ class Runtime:
             _, ending = await asyncio.wait(ending, timeout=0.5)
         for platform in self.platforms.values():
             await platform.close()
+        for inbox in self.inboxes.values():
+            await inbox.close()
         if self.probe is not None:
             await self.probe.close()
         if self.media is not None:
@@ -260,9 +282,11 @@ async def open_critical(settings: Settings) -> Runtime:
 
 
 async def open_medium(settings: Settings) -> Runtime:
-    """A medium worker's runtime: it asks platforms, and publishes nothing."""
+    """A medium worker's runtime: it asks platforms and collects, and publishes nothing."""
     runtime = await Runtime.open(settings)
     runtime.open_platforms()
+    runtime.open_inboxes()
+    runtime.start_listening({COLLECT_CHANNEL: runtime.start_collector()})
     return runtime
 
 

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     )
     too_late_s: float = Field(default=86_400, gt=0, description="due longer ago is refused")
 
+    # Collecting
+    watch_days: float = Field(default=90, gt=0, description="comments of younger posts are read")
+    comment_sweep_s: float = Field(
+        default=3600, ge=1, description="a lively post is read whole so often, for edits"
+    )
+
     # Outbox
     outbox_overdue_s: float = Field(default=120, gt=0)
     outbox_keep_s: float = Field(default=172_800, gt=0, description="sent rows are kept this long")

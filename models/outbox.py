@@ -23,6 +23,10 @@ WORK_CHANNEL = "sns_work"
 """``NOTIFY`` channel of a publishing log that wants a critical worker."""
 
 
+COLLECT_CHANNEL = "sns_collect"
+"""``NOTIFY`` channel of an account whose comments are to be collected."""
+
+
 class OutboxKind(StrEnum):
     """An event goes to a user's stream, a message to an actor's queue."""
 

@@ -1,5 +1,5 @@
 """Every actor, loaded: what workers run and relays address."""
 
-from engine.actors import checking, publishing
+from engine.actors import checking, collection, publishing
 
-__all__ = ["checking", "publishing"]
+__all__ = ["checking", "collection", "publishing"]

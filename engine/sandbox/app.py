@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from engine.sandbox.comment_control import CommentControl
 from engine.sandbox.control import Control
 from engine.sandbox.graph import VERSION, GraphSurface
 from engine.sandbox.graph_errors import GraphError
@@ -43,6 +44,7 @@ class Sandbox:
         self._graph = GraphSurface(lambda: self._world, MetaRouter(self._checker).route, surface)
         self._youtube = YouTube(lambda: self._world, surface)
         control = Control(lambda: self._world, self._reset)
+        comments = CommentControl(lambda: self._world)
         self._site = Starlette(
             routes=[
                 Route("/healthz", self._health),
@@ -52,6 +54,7 @@ class Sandbox:
                 Route("/watch", self._page),
                 Route("/shorts/{id}", self._page),
                 *control.routes(),
+                *comments.routes(),
             ],
             exception_handlers={404: _unknown_path, BadInstruction: _bad_instruction},
             lifespan=self._lifespan,

@@ -7,6 +7,7 @@ https://developers.facebook.com/docs/video-api/guides/reels-publishing.
 
 from typing import Final
 
+from engine.sandbox import facebook_comments
 from engine.sandbox.facebook_comments import create_comment, list_comments
 from engine.sandbox.facebook_posts import PagePosts
 from engine.sandbox.facebook_videos import PageVideos
@@ -15,7 +16,7 @@ from engine.sandbox.listing import is_true
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.page_objects import PagePost, Photo, Video
 from engine.sandbox.parameters import Parameters
-from engine.sandbox.state import World
+from engine.sandbox.state import PageObject, World
 
 PAGES: Final = "pages"
 
@@ -44,6 +45,13 @@ class Facebook:
             ("POST", "video-upload"): Call("upload", videos.upload, False, PAGES),
             ("GET", "video-upload"): Call("read_upload", videos.read_upload, False, PAGES),
         }
+        self._of_comment = {
+            ("POST", "comments"): ("create_reply", facebook_comments.create_reply),
+            ("GET", "comments"): ("list_replies", facebook_comments.list_replies),
+            ("GET", ""): ("read_comment", facebook_comments.read_comment),
+            ("POST", ""): ("hide_comment", facebook_comments.hide_comment),
+            ("DELETE", ""): ("delete_comment", facebook_comments.delete_comment),
+        }
         self._of_kind = {
             (PagePost, "GET"): Call("read_post", posts.read, False, PAGES),
             (PagePost, "POST"): Call("update_post", posts.update, False, PAGES, _update_name),
@@ -57,6 +65,10 @@ class Facebook:
 
     def route(self, world: World, method: str, segments: tuple[str, ...]) -> Call | None:
         """The call that a method and path mean, or None."""
+        if isinstance(world.comments.get(segments[0], (None,))[0], PageObject):
+            edge = segments[1] if len(segments) == 2 else ""
+            found = self._of_comment.get((method, edge))
+            return None if found is None else Call(*found, False, PAGES)
         if len(segments) == 2:
             call = self._of_page.get((method, segments[1]))
             if call is None and (

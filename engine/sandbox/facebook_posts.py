@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from engine.sandbox.facebook_comments import own
+from engine.sandbox.facebook_comments import counted, own
 from engine.sandbox.facebook_schedule import scheduled_time, wanted_of
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
@@ -317,7 +317,7 @@ def _as_listed(thing: PageObject, base_url: str) -> dict[str, Any]:
         "full_picture": thing.photos[0].medium.url if thing.photos else None,
         "shares": None,
         "story": None,
-        "comments": {"data": [], "summary": {"total_count": len(thing.comments)}},
+        "comments": counted(thing),
     }
 
 

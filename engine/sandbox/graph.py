@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
+from engine.sandbox.answers import as_json
 from engine.sandbox.faults import Fault
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.parameters import Parameters, read_parameters
@@ -136,7 +136,7 @@ class GraphSurface:
                     version=version,
                     is_repeat=is_repeat,
                 )
-                return Answer(200, orjson.dumps(await call.act(request)), headers)
+                return Answer(200, as_json(await call.act(request)), headers)
             except GraphError as error:
                 return Answer(error.status, error.body(seen.id), headers)
 

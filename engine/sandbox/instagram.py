@@ -46,6 +46,11 @@ class Instagram:
             ("POST", "replies"): Call("create_reply", instagram_media.create_reply),
             ("GET", "replies"): Call("list_replies", instagram_media.list_replies),
         }
+        self._one_comment = {
+            "GET": Call("read_comment", instagram_media.read_comment),
+            "POST": Call("hide_comment", instagram_media.hide_comment),
+            "DELETE": Call("delete_comment", instagram_media.delete_comment),
+        }
         self._read_container_call = Call("read_container", self._read_container)
         self._read_post_call = Call("read_post", instagram_media.read_post)
         self._delete_post_call = Call("delete_post", instagram_media.delete_post)
@@ -57,6 +62,8 @@ class Instagram:
             if call is None and segments[0] in world.comments:
                 call = self._of_comment.get((method, segments[1]))
             return call
+        if len(segments) == 1 and segments[0] in world.comments:
+            return self._one_comment.get(method)
         if len(segments) == 1 and segments[0]:
             if method == "GET":
                 is_post = segments[0] in world.posts

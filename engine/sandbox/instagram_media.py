@@ -5,15 +5,19 @@ ig-media/comments and ig-comment/replies under
 https://developers.facebook.com/docs/instagram-platform/reference.
 """
 
+import re
 from typing import Any, Final
 
+from engine.sandbox.conversations import take_away
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
-from engine.sandbox.listing import chosen, page_of, printed, window
+from engine.sandbox.listing import chosen, is_true, page_of, printed, window
 from engine.sandbox.state import DAY_S, Comment, PublicPost, World
 
 COMMENT_LIMIT: Final = 2200  # characters
 COMMENTS_OF_A_PAGE: Final = 50
+REPLIES_DEFAULT: Final = 25
+REPLIES_LIMIT: Final = re.compile(r"replies\.limit\((\d+)\)")
 MEDIA_TYPES: Final = {"image": "IMAGE", "carousel": "CAROUSEL_ALBUM", "reel": "VIDEO"}
 PRODUCT_TYPES: Final = {"reel": "REELS", "story": "STORY"}
 
@@ -91,17 +95,20 @@ async def list_comments(request: GraphRequest) -> dict[str, Any]:
     post = _own(request)
     return page_of(
         request,
-        (one for one in reversed(post.comments) if one.parent is None),
-        lambda comment: _as_comment(post, comment),
+        [one for one in reversed(post.comments) if one.parent is None and one.is_shown],
+        lambda comment: _as_comment(post, comment, request),
         kind="Comment",
         default=COMMENTS_OF_A_PAGE,
         most=COMMENTS_OF_A_PAGE,
+        of_comments=post,
     )
 
 
 async def create_reply(request: GraphRequest) -> dict[str, Any]:
     """Answer a comment; a reply to a reply lands under the comment on top."""
     post, comment = _own_comment(request)
+    if comment.is_hidden:
+        raise GraphError(100, message="(#100) A hidden comment cannot be answered")
     text = _text(request)
     reply = request.world.comment(
         post, request.account, text, "178{:014d}", comment.parent or comment
@@ -114,13 +121,34 @@ async def list_replies(request: GraphRequest) -> dict[str, Any]:
     post, comment = _own_comment(request)
     return page_of(
         request,
-        (one for one in post.comments if one.parent is comment),
-        lambda reply: _as_comment(post, reply),
+        [one for one in post.comments if one.parent is comment and one.is_shown],
+        lambda reply: _as_comment(post, reply, request),
         kind="Comment",
         default=COMMENTS_OF_A_PAGE,
         most=COMMENTS_OF_A_PAGE,
         is_newest_first=False,
     )
+
+
+async def read_comment(request: GraphRequest) -> dict[str, Any]:
+    """One comment's fields."""
+    post, comment = _own_comment(request)
+    flicker(request.world)
+    return chosen(_as_comment(post, comment, request), request.fields(), "Comment")
+
+
+async def hide_comment(request: GraphRequest) -> dict[str, Any]:
+    """``hide=true`` or ``false``. Idempotent."""
+    _, comment = _own_comment(request)
+    comment.is_hidden = is_true(request.parameters, "hide")
+    return {"success": True}
+
+
+async def delete_comment(request: GraphRequest) -> dict[str, Any]:
+    """A comment with its replies."""
+    post, comment = _own_comment(request)
+    take_away(request.world, post, comment)
+    return {"success": True}
 
 
 def _own(request: GraphRequest) -> PublicPost:
@@ -132,7 +160,11 @@ def _own(request: GraphRequest) -> PublicPost:
 
 def _own_comment(request: GraphRequest) -> tuple[PublicPost, Comment]:
     under, comment = request.world.comments[request.node]
-    if not isinstance(under, PublicPost) or under.account is not request.account:
+    if (
+        not isinstance(under, PublicPost)
+        or under.account is not request.account
+        or not comment.is_shown
+    ):
         raise GraphError(100, 33)
     return under, comment
 
@@ -144,21 +176,35 @@ def _text(request: GraphRequest) -> str:
     return text
 
 
-def _as_comment(post: PublicPost, comment: Comment) -> dict[str, Any]:
-    replies = [one for one in post.comments if one.parent is comment]
+def _as_comment(post: PublicPost, comment: Comment, request: GraphRequest) -> dict[str, Any]:
+    replies = [one for one in post.comments if one.parent is comment and one.is_shown]
+    author = comment.author if request.world.switches.comment_authors else None
     return {
         "id": comment.id,
         "text": comment.text,
         "timestamp": printed(comment.posted_at),
-        "username": comment.author.username,
-        "from": {"id": comment.author.id, "username": comment.author.username},
+        "username": author and author.username,
+        "from": author and {"id": author.id, "username": author.username},
         "like_count": 0,
-        "hidden": False,
+        "hidden": comment.is_hidden,
         "parent_id": None if comment.parent is None else comment.parent.id,
         "media": {"id": post.id, "media_product_type": PRODUCT_TYPES.get(post.kind, "FEED")},
-        "replies": {"data": [_as_comment(post, one) for one in replies]} if replies else None,
-        "user": {"id": comment.author.id},
+        "replies": _inlined(post, comment, replies, request) if replies else None,
+        "user": author and {"id": author.id},
     }
+
+
+def _inlined(
+    post: PublicPost, comment: Comment, replies: list[Comment], request: GraphRequest
+) -> dict[str, Any]:
+    """The first replies of a comment; ``next`` says that there are more."""
+    asked = REPLIES_LIMIT.search(request.parameters.get("fields", ""))
+    limit = int(asked[1]) if asked else REPLIES_DEFAULT
+    answer: dict[str, Any] = {"data": [_as_comment(post, one, request) for one in replies[:limit]]}
+    if len(replies) > limit:
+        next_page = f"{request.base_url}/{request.version}/{comment.id}/replies"
+        answer["paging"] = {"cursors": {"after": "unused"}, "next": next_page}
+    return answer
 
 
 def _as_listed(post: PublicPost, base_url: str) -> dict[str, Any]:
@@ -183,7 +229,17 @@ def _as_listed(post: PublicPost, base_url: str) -> dict[str, Any]:
         "owner": {"id": post.account.id},
         "children": children,
         "is_shared_to_feed": post.details.get("share_to_feed"),
-        "comments_count": len(post.comments),
+        "comments_count": sum(one.is_shown for one in post.comments),
+        "comments": _newest(post),
         "like_count": 0,
         "thumbnail_url": None,
     }
+
+
+def _newest(post: PublicPost) -> dict[str, Any] | None:
+    """The newest comment on top, as ``comments.limit(1){id,timestamp}`` has it."""
+    tops = (one for one in reversed(post.comments) if one.parent is None and one.is_shown)
+    newest = next(tops, None)
+    if newest is None:
+        return None
+    return {"data": [{"id": newest.id, "timestamp": printed(newest.posted_at)}]}

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
+from engine.sandbox.conversations import say_in_between
 from engine.sandbox.graph import GraphRequest
 from engine.sandbox.graph_errors import GraphError
+from engine.sandbox.state import PageObject, PublicPost
 
 PAGE_DEFAULT: Final = 25
 PAGE_LIMIT: Final = 100
@@ -33,6 +35,7 @@ def page_of(
     default: int = PAGE_DEFAULT,
     most: int = PAGE_LIMIT,
     is_newest_first: bool = True,
+    of_comments: PublicPost | PageObject | None = None,
 ) -> dict[str, Any]:
     """One page of a list: ``data``, and ``paging`` with ``next`` unless it is the last.
 
@@ -44,12 +47,18 @@ def page_of(
         default: rows of a page when no limit is given.
         most: rows of a page at most.
         is_newest_first: the items' numbers fall; otherwise they rise.
+        of_comments: the items are this post's comments, so the switches of comments count.
     """
     given = request.parameters
     limit = int(number_of(given, "limit", default))
     if limit < 1:
         raise GraphError(100, message="(#100) limit must be a positive number")
     passed, is_gap = _position(given.get("after"))
+    if of_comments is not None:
+        if request.world.switches.comment_empty_page and passed is None and "after" not in given:
+            return _empty_page(request)
+        if request.world.switches.comment_pages_shift:
+            return _shifting_page(request, items, row, of_comments, min(limit, most), kind)
     names = request.fields()
     sign = -1 if is_newest_first else 1
     wanted = [item for item in items if passed is None or (item.number - passed) * sign > 0]
@@ -81,6 +90,36 @@ def page_of(
             f"{request.base_url}/{request.version}{request.seen.path}?{urlencode(again, safe=',')}"
         )
     return {"data": rows, "paging": paging}
+
+
+def _empty_page(request: GraphRequest) -> dict[str, Any]:
+    """A page with nothing on it and everything behind it."""
+    cursor = _cursor(2**62, is_gap=False)
+    return {"data": [], "paging": {"cursors": {"after": cursor}, "next": f"?after={cursor}"}}
+
+
+def _shifting_page(
+    request: GraphRequest,
+    items: Iterable[Item],
+    row: Callable[[Item], dict[str, Any]],
+    post: PublicPost | PageObject,
+    size: int,
+    kind: str,
+) -> dict[str, Any]:
+    """A page by its place from the newest on, after which somebody comments."""
+    start, _ = _position(request.parameters.get("after"))
+    found = list(items)
+    begin = start or 0
+    names = request.fields()
+    rows = [row(item) for item in found[begin : begin + size]]
+    answer: dict[str, Any] = {
+        "data": [{"id": values["id"], **chosen(values, names, kind)} for values in rows]
+    }
+    if begin + size < len(found):
+        cursor = _cursor(begin + size, is_gap=False)
+        answer["paging"] = {"cursors": {"after": cursor}, "next": f"?after={cursor}"}
+        say_in_between(request.world, post)
+    return answer
 
 
 def window(given: dict[str, str]) -> Callable[[float], bool]:

@@ -6,6 +6,7 @@ import itertools
 import re
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -171,16 +172,33 @@ class Container:
         return "IN_PROGRESS"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who comments and has no account here."""
+
+    id: str
+    username: str
+
+
+@dataclass(slots=True, eq=False)
 class Comment:
-    """What somebody wrote under a post."""
+    """What somebody wrote under a post; ``author`` None: the platform names nobody."""
 
     number: int
     id: str
-    author: Account
+    author: Account | Person | None
     text: str
     posted_at: float
     parent: "Comment | None" = None
+    is_held: bool = False
+    is_hidden: bool = False
+    is_deleted: bool = False
+    edited_at: float | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a list has it and a count counts it."""
+        return not (self.is_held or self.is_deleted)
 
 
 @dataclass(slots=True, eq=False)
@@ -207,6 +225,15 @@ class PublicPost:
     replies: list["PublicPost"] = field(default_factory=list)  # on Threads a reply is a post
     parent: "PublicPost | None" = None
     is_deleted: bool = False
+    is_held: bool = False  # these three of a reply on Threads
+    is_hidden: bool = False
+    edited_at: float | None = None
+    is_anonymous: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a list has it."""
+        return not (self.is_held or self.is_deleted)
 
     @property
     def path(self) -> str:
@@ -299,6 +326,8 @@ class World:
         self.page_objects: dict[str, PageObject] = {}
         self.pending: dict[str, PageObject] = {}  # will be public once their time has come
         self.requests: deque[SeenRequest] = deque(maxlen=REQUESTS_KEPT)
+        # What is told of comments: (verb, what they stand under, comment).
+        self.pushes: Callable[[str, PublicPost | PageObject, Comment], None] | None = None
         self.reads = 0  # of containers and posts, for the flicker
         self._numbers = itertools.count(1)
 
@@ -383,17 +412,30 @@ class World:
     def comment(
         self,
         under: "PublicPost | PageObject",
-        author: Account,
+        author: Account | Person | None,
         text: str,
         comment_id: str,
         parent: Comment | None = None,
+        *,
+        at: float | None = None,
+        is_held: bool = False,
     ) -> Comment:
         """Add a comment; ``comment_id`` may hold ``{}`` for its number."""
         number = self.number()
-        comment = Comment(number, comment_id.format(number), author, text, self.clock.now(), parent)
+        posted_at = self.clock.now() if at is None else at
+        comment = Comment(
+            number, comment_id.format(number), author, text, posted_at, parent, is_held
+        )
         under.comments.append(comment)
         self.comments[comment.id] = (under, comment)
+        if not is_held:
+            self.push("add", under, comment)
         return comment
+
+    def push(self, verb: str, under: "PublicPost | PageObject", comment: Comment) -> None:
+        """Tell whoever subscribed to the platform's pushes."""
+        if self.pushes is not None:
+            self.pushes(verb, under, comment)
 
 
 def shortcode_of(number: int) -> str:

@@ -55,6 +55,10 @@ class Switches:
         google_client_secret: when set, ``/token`` takes no other.
         reject_duplicates: the same bytes on one channel are rejected.
         comments_disabled: of every video.
+        comment_empty_page: comments begin with an empty page that has a ``next``.
+        comment_pages_shift: somebody comments on a post whenever a page of its comments is read,
+            and cursors count from the newest: what moves on is seen twice.
+        comment_authors: without, nobody who comments is named, as without some permission.
         sparse_pages: lists put an empty page with ``next`` between full ones.
     """
 
@@ -99,6 +103,9 @@ class Switches:
     google_client_secret: str | None = None
     reject_duplicates: bool = False
     comments_disabled: bool = False
+    comment_empty_page: bool = False
+    comment_pages_shift: bool = False
+    comment_authors: bool = True
     sparse_pages: bool = False
 
     def changed(self, wanted: dict[str, Any]) -> Self:

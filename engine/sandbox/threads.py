@@ -8,6 +8,7 @@ Sources, read 2026-11-23: https://developers.facebook.com/docs/threads/posts (of
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from engine.sandbox.conversations import root_of
 from engine.sandbox.graph import Call, GraphRequest
 from engine.sandbox.graph_errors import GraphError
 from engine.sandbox.instagram import refuse_publish
@@ -38,6 +39,7 @@ class Threads:
             ("GET", "threads"): _call("list_posts", self._list_posts, True),
             ("GET", "replies"): _call("list_replies", self._list_replies),
             ("GET", "conversation"): _call("list_conversation", self._list_conversation),
+            ("POST", "manage_reply"): _call("hide_comment", self._hide),
             ("GET", "threads_publishing_limit"): _call("read_limit", self._read_limit, True),
         }
         self._read_container_call = _call("read_container", self._read_container)
@@ -156,12 +158,20 @@ class Threads:
 
     async def _list_replies(self, request: GraphRequest) -> dict[str, Any]:
         post = _existing(request)
-        return _replies_page(request, [one for one in post.replies if not one.is_deleted])
+        return _replies_page(request, post, [one for one in post.replies if one.is_shown])
 
     async def _list_conversation(self, request: GraphRequest) -> dict[str, Any]:
-        found = [one for one in _below(_existing(request)) if not one.is_deleted]
-        found.sort(key=lambda post: post.number)
-        return _replies_page(request, found)
+        post = _existing(request)
+        found = [one for one in _below(post) if one.is_shown]
+        found.sort(key=lambda one: one.number)
+        return _replies_page(request, post, found)
+
+    async def _hide(self, request: GraphRequest) -> dict[str, Any]:
+        reply = _existing(request)
+        if reply.parent is None or root_of(reply).account is not request.account:
+            raise GraphError(10)
+        reply.is_hidden = is_true(request.parameters, "hide")
+        return {"success": True}
 
     async def _read_limit(self, request: GraphRequest) -> dict[str, Any]:
         now, account = request.world.clock.now(), request.account
@@ -202,31 +212,33 @@ def _quota_spent(what: str) -> GraphError:
 
 def _existing(request: GraphRequest) -> PublicPost:
     post = request.world.posts.get(request.node)
-    if post is None or post.platform != "threads" or post.is_deleted:
+    if post is None or post.platform != "threads" or not post.is_shown:
         raise GraphError(100, 33)
     return post
 
 
 def _below(post: PublicPost) -> list[PublicPost]:
-    return [one for reply in post.replies for one in (reply, *_below(reply))]
+    return [one for reply in post.replies if reply.is_shown for one in (reply, *_below(reply))]
 
 
-def _replies_page(request: GraphRequest, rising: list[PublicPost]) -> dict[str, Any]:
+def _replies_page(
+    request: GraphRequest, post: PublicPost, rising: list[PublicPost]
+) -> dict[str, Any]:
     """Newest first unless ``reverse=false``, as documented."""
     is_newest_first = is_true(request.parameters, "reverse", default=True)
     return page_of(
         request,
-        reversed(rising) if is_newest_first else rising,
-        lambda post: _as_listed(post, request),
+        rising[::-1] if is_newest_first else rising,
+        lambda reply: _as_listed(reply, request),
         kind="ThreadsMedia",
         is_newest_first=is_newest_first,
+        of_comments=root_of(post) if is_newest_first else None,
     )
 
 
 def _as_listed(post: PublicPost, request: GraphRequest) -> dict[str, Any]:
-    root = post
-    while root.parent is not None:
-        root = root.parent
+    root = root_of(post)
+    is_named = not post.is_anonymous and request.world.switches.comment_authors
     media = post.media[0] if post.media else None
     is_reply = post.parent is not None
     return {
@@ -238,15 +250,15 @@ def _as_listed(post: PublicPost, request: GraphRequest) -> dict[str, Any]:
         "permalink": f"{request.base_url}{post.path}",
         "shortcode": post.shortcode,
         "timestamp": printed(post.posted_at),
-        "username": post.account.username,
-        "owner": {"id": post.account.id},
+        "username": post.account.username if is_named else None,
+        "owner": {"id": post.account.id} if is_named else None,
         "is_quote_post": False,
         "is_reply": is_reply,
         "is_reply_owned_by_me": is_reply and post.account is request.account,
         "root_post": {"id": root.id} if is_reply else None,
         "replied_to": {"id": post.parent.id} if post.parent is not None else None,
-        "has_replies": any(not reply.is_deleted for reply in post.replies),
-        "hide_status": "NOT_HUSHED",
+        "has_replies": any(reply.is_shown for reply in post.replies),
+        "hide_status": "HIDDEN" if post.is_hidden else "NOT_HUSHED",
         "alt_text": post.alt_text,
         "topic_tag": post.details.get("topic_tag"),
         "link_attachment_url": post.details.get("link_attachment"),

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from engine.sandbox.state import Account, PublicPost, SeenRequest, World
+from engine.sandbox import youtube_comments
+from engine.sandbox.state import Account, SeenRequest, World
 from engine.sandbox.surface import Answer, Surface
 from engine.sandbox.youtube_errors import YouTubeError
 from engine.sandbox.youtube_exchange import Exchange, Host, json_answer
 from engine.sandbox.youtube_metadata import DEFAULT_PRIVACY, check_snippet, completed_status
-from engine.sandbox.youtube_resources import instant, thread_resource, video_resource
+from engine.sandbox.youtube_resources import instant, video_resource
 from engine.sandbox.youtube_state import Video
 from engine.sandbox.youtube_tokens import PATHS, GoogleTokens
 from engine.sandbox.youtube_uploads import UPLOADS, Uploads
@@ -25,9 +26,6 @@ PREFIXES: Final = (DATA, *UPLOADS)
 COSTS: Final = {"GET": 1, "POST": 50, "PUT": 50, "DELETE": 50}  # units; an unknown call costs 1
 PAGE_DEFAULT: Final = 5
 PAGE_LIMIT: Final = 50
-THREADS_DEFAULT: Final = 20
-THREADS_LIMIT: Final = 100
-COMMENT_LIMIT: Final = 10_000  # characters
 
 
 def is_google(path: str) -> bool:
@@ -85,8 +83,15 @@ class YouTube:
             ("GET", "channels"): ("read_channel", _list_channels),
             ("GET", "playlistItems"): ("list_posts", _list_uploads),
             ("GET", "videoCategories"): ("read_categories", _list_categories),
-            ("POST", "commentThreads"): ("create_comment", _create_thread),
-            ("GET", "commentThreads"): ("list_comments", _list_threads),
+            ("POST", "commentThreads"): ("create_comment", youtube_comments.create_thread),
+            ("GET", "commentThreads"): ("list_comments", youtube_comments.list_threads),
+            ("GET", "comments"): ("list_replies", youtube_comments.list_comments),
+            ("POST", "comments"): ("create_reply", youtube_comments.create_comment),
+            ("DELETE", "comments"): ("delete_comment", youtube_comments.delete_comment),
+            ("POST", "comments/setModerationStatus"): (
+                "hide_comment",
+                youtube_comments.set_moderation,
+            ),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,12 +181,12 @@ async def _update_video(request: YouTubeRequest) -> dict[str, Any]:
     video = _own_video(world, request.account, str(body.get("id", "")))
     snippet, status = video.snippet, video.status
     if "snippet" in parts:
-        snippet = _object(body, "snippet")
+        snippet = youtube_comments.object_in(body, "snippet")
         if "categoryId" not in snippet:
             raise YouTubeError("invalidCategoryId")
         check_snippet(snippet)
     if "status" in parts:
-        status = completed_status(_object(body, "status"))
+        status = completed_status(youtube_comments.object_in(body, "status"))
         if "publishAt" in status and video.post is not None:
             raise YouTubeError("invalidPublishAt")
     video.snippet = snippet
@@ -293,58 +298,3 @@ async def _list_categories(request: YouTubeRequest) -> dict[str, Any]:
         for number, title in names.items()
     ]
     return {"kind": "youtube#videoCategoryListResponse", "items": items}
-
-
-async def _create_thread(request: YouTubeRequest) -> dict[str, Any]:
-    world = request.world
-    snippet = _object(request.body, "snippet")
-    post = _commented(request, snippet.get("videoId"))
-    text = _object(_object(snippet, "topLevelComment"), "snippet").get("textOriginal")
-    if not text or not isinstance(text, str):
-        raise YouTubeError("commentTextRequired")
-    if len(text) > COMMENT_LIMIT:
-        raise YouTubeError("commentTextTooLong")
-    comment = world.comment(post, request.account, text, "Ug{:012d}")
-    return thread_resource(post.id, comment)
-
-
-async def _list_threads(request: YouTubeRequest) -> dict[str, Any]:
-    post = _commented(request, request.query.get("videoId"))
-    size = request.number("maxResults", THREADS_DEFAULT, THREADS_LIMIT)
-    below = request.query.get("pageToken", "")
-    if below and not below.isdecimal():
-        raise YouTubeError("invalidPageToken")
-    found = [
-        comment for comment in reversed(post.comments) if not below or comment.number < int(below)
-    ]
-    page = found[:size]
-    answer: dict[str, Any] = {
-        "kind": "youtube#commentThreadListResponse",
-        "items": [thread_resource(post.id, comment) for comment in page],
-        "pageInfo": {"totalResults": len(page), "resultsPerPage": size},
-    }
-    if page and len(found) > len(page):
-        answer["nextPageToken"] = str(page[-1].number)
-    return answer
-
-
-def _commented(request: YouTubeRequest, video_id: object) -> PublicPost:
-    """The video that a comment is about."""
-    post = request.world.posts.get(str(video_id))
-    if post is None or post.is_deleted:
-        raise YouTubeError("videoNotFound")
-    if request.world.switches.comments_disabled:
-        raise YouTubeError("commentsDisabled")
-    return post
-
-
-def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """A part of a body; missing is empty.
-
-    Raises:
-        YouTubeError: it is something else than an object.
-    """
-    value = values.get(name, {})
-    if not isinstance(value, dict):
-        raise YouTubeError("badRequest", message=f"Invalid value for {name}")
-    return dict(value)

@@ -36,6 +36,8 @@ ROWS: Final[dict[str, tuple[int, str, str]]] = {
     "forbidden": (403, "global", "The request is not properly authorized."),
     "insufficientPermissions": (403, "global", "Insufficient Permission"),
     "youtubeSignupRequired": (401, "youtube.header", "Unauthorized"),
+    "parentIdMissing": (400, "youtube.comment", "The parent comment is not named."),
+    "commentNotFound": (404, "youtube.comment", "The comment cannot be found."),
     "videoNotFound": (404, "youtube.video", "The video cannot be found."),
     "notFound": (404, "global", "Not Found"),
     "playlistNotFound": (404, "youtube.playlistItem", "The playlist cannot be found."),

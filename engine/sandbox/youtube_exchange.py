@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
+from engine.sandbox.answers import as_json
 from engine.sandbox.faults import Fault
 from engine.sandbox.state import Account, SeenRequest, World
 from engine.sandbox.surface import JSON, Answer, PlannedError, Surface, base_url_of, gone
@@ -240,7 +241,7 @@ class Host:
 
 def json_answer(value: dict[str, Any], *more: tuple[bytes, bytes]) -> Answer:
     """A good answer in JSON."""
-    return Answer(200, orjson.dumps(value), [JSON, *more])
+    return Answer(200, as_json(value), [JSON, *more])
 
 
 def _planned_error(fault: Fault, seen: SeenRequest) -> Answer:

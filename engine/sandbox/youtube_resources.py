@@ -1,10 +1,12 @@
 """Videos and comments as YouTube's JSON shows them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from engine.sandbox.state import Comment, World
+from engine.sandbox.state import Comment, PublicPost, World
 from engine.sandbox.youtube_state import Video
+
+REPLIES_INLINED: Final = 5  # of a thread's replies, the newest
 
 
 def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, Any]:
@@ -31,7 +33,9 @@ def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, An
         "statistics": {
             "viewCount": "0",
             "likeCount": "0",
-            "commentCount": str(len(video.post.comments) if video.post else 0),
+            "commentCount": str(
+                sum(one.is_shown for one in video.post.comments) if video.post else 0
+            ),
         },
     }
     return {
@@ -41,33 +45,47 @@ def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, An
     }
 
 
-def thread_resource(video_id: str, comment: Comment) -> dict[str, Any]:
-    """A comment as the thread that it begins."""
-    return {
+def thread_resource(world: World, post: PublicPost, comment: Comment) -> dict[str, Any]:
+    """A comment as the thread that it begins, with some of its replies."""
+    replies = [one for one in post.comments if one.parent is comment and one.is_shown]
+    thread: dict[str, Any] = {
         "kind": "youtube#commentThread",
         "id": comment.id,
         "snippet": {
-            "channelId": comment.author.id,
-            "videoId": video_id,
+            "channelId": post.account.id,
+            "videoId": post.id,
             "canReply": True,
-            "totalReplyCount": 0,
+            "totalReplyCount": len(replies),
             "isPublic": True,
-            "topLevelComment": {
-                "kind": "youtube#comment",
-                "id": comment.id,
-                "snippet": {
-                    "videoId": video_id,
-                    "textDisplay": comment.text,
-                    "textOriginal": comment.text,
-                    "authorDisplayName": comment.author.username,
-                    "authorChannelId": {"value": comment.author.id},
-                    "likeCount": 0,
-                    "publishedAt": instant(comment.posted_at),
-                    "updatedAt": instant(comment.posted_at),
-                },
-            },
+            "topLevelComment": comment_resource(world, post, comment),
         },
     }
+    if replies:
+        thread["replies"] = {
+            "comments": [comment_resource(world, post, one) for one in replies[-REPLIES_INLINED:]]
+        }
+    return thread
+
+
+def comment_resource(world: World, post: PublicPost, comment: Comment) -> dict[str, Any]:
+    """One comment."""
+    author = comment.author if world.switches.comment_authors else None
+    snippet: dict[str, Any] = {
+        "videoId": post.id,
+        "textDisplay": comment.text,
+        "textOriginal": comment.text,
+        "likeCount": 0,
+        "publishedAt": instant(comment.posted_at),
+        "updatedAt": instant(comment.edited_at or comment.posted_at),
+    }
+    if author is not None:
+        snippet["authorDisplayName"] = author.username
+        snippet["authorChannelId"] = {"value": author.id}
+    if comment.parent is not None:
+        snippet["parentId"] = comment.parent.id
+    if comment.is_hidden:
+        snippet["moderationStatus"] = "rejected"
+    return {"kind": "youtube#comment", "id": comment.id, "snippet": snippet}
 
 
 def instant(seconds: float) -> str:

@@ -26,7 +26,7 @@ from engine.services.ledger import close_attempt, lock_contents, move, result_ke
 from engine.services.notifying import notify
 from engine.services.outboxing import put_event
 from engine.services.settling import settle
-from models.accounts import AccountStatus
+from models.accounts import AccountStatus, Platform
 from models.events import PublishResult, Reference
 from models.publishing import PublishingStatus
 from models.words import Priority, PublishResultStatus
@@ -147,7 +147,7 @@ async def refuse(
                 return await fail(connection, claimed, code="account_stopped")
             case Throttled():
                 until = now + timedelta(seconds=error.retry_after_s)
-                await hold(connection, claimed, error, until=until)
+                await hold(connection, claimed.account_id, claimed.platform, error, until=until)
                 if isinstance(error, QuotaSpent):
                     await _tell_parked(connection, claimed, until=until)
                 return await _put_off(connection, claimed, waiting, error, act_at=until)
@@ -199,7 +199,12 @@ async def _put_off(
 
 
 async def hold(
-    connection: AsyncConnection, claimed: Claim, error: Throttled, *, until: datetime
+    connection: AsyncConnection,
+    account_id: int,
+    platform: Platform,
+    error: Throttled,
+    *,
+    until: datetime,
 ) -> None:
     """Let nothing of the account, or of the whole platform, be claimed until then."""
     if error.scope == "app":
@@ -211,7 +216,7 @@ async def hold(
                 SET held_until = greatest(platform_holds.held_until, excluded.held_until),
                     reason = excluded.reason
             """),
-            {"platform": claimed.platform, "until": until, "reason": str(error)},
+            {"platform": platform, "until": until, "reason": str(error)},
         )
         return
     await connection.execute(
@@ -220,7 +225,7 @@ async def hold(
             SET held_until = greatest(held_until, :until), held_reason = :reason
             WHERE id = :id
         """),
-        {"id": claimed.account_id, "until": until, "reason": str(error)},
+        {"id": account_id, "until": until, "reason": str(error)},
     )
 
 

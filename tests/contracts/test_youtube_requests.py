@@ -1,5 +1,6 @@
 """Whatever our YouTube client sends is held against Google's own description of it."""
 
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from engine.errors import RetryLater
 from engine.ports import Post
 from tests.contracts.discovery import Discovery
+from tests.contracts.inbox_levers import open_youtube
 from tests.contracts.levers import KINDS
 from tests.fakes.parts import MemoryParts, prepared
 from tests.running_sandbox import RunningSandbox
@@ -70,6 +72,30 @@ async def test_every_request_is_as_google_describes_it(sandbox, kind):
         "create_comment",
         "list_comments",
         "delete_post",
+    }
+    judge = Discovery.of_youtube()
+    assert [problem for row in rows for problem in judge.problems_of(row)] == []
+
+
+async def test_every_request_of_the_inbox_is_as_google_describes_it(sandbox):
+    async with open_youtube(sandbox) as platform:
+        client, access, parts = platform.client, platform.access(), MemoryParts()
+        post_id = platform.add_post()
+        (comment_id,) = platform.add_comments(post_id, ["질문"])
+        since = datetime.now(UTC) - timedelta(minutes=2)
+        pages = client.watched_posts(access, since=since, known=(post_id,))
+        async with aclosing(pages):
+            assert [post.post_id async for page in pages for post in page] == [post_id]
+        assert len((await client.read_comments(access, post_id, None)).comments) == 1
+        reply_id = await client.reply(access, post_id, comment_id, "답", parts)
+        assert len((await client.read_replies(access, post_id, comment_id, None)).comments) == 1
+        assert len(await client.own_replies(access, post_id, reply_id, since, parts)) == 1
+        await client.set_hidden(access, comment_id, is_hidden=True)
+        await client.set_hidden(access, comment_id, is_hidden=False)
+        await client.delete_comment(access, reply_id)
+    rows = sandbox.requests(account=access.platform_user_id)
+    assert {"create_reply", "list_replies", "moderate_comment", "delete_comment"} <= {
+        row["call"] for row in rows
     }
     judge = Discovery.of_youtube()
     assert [problem for row in rows for problem in judge.problems_of(row)] == []

@@ -89,7 +89,7 @@ class YouTube:
             ("POST", "comments"): ("create_reply", youtube_comments.create_comment),
             ("DELETE", "comments"): ("delete_comment", youtube_comments.delete_comment),
             ("POST", "comments/setModerationStatus"): (
-                "hide_comment",
+                "moderate_comment",
                 youtube_comments.set_moderation,
             ),
         }

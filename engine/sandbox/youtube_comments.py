@@ -41,7 +41,7 @@ async def list_threads(request: "YouTubeRequest") -> dict[str, Any]:
         ]
         return {"kind": "youtube#commentThreadListResponse", "items": items}
     post = _commented(request, request.query.get("videoId"))
-    tops = [one for one in reversed(post.comments) if one.parent is None and one.is_shown]
+    tops = [one for one in reversed(post.comments) if one.parent is None and _is_listed(one)]
     page, following = _page(request, post, tops)
     answer: dict[str, Any] = {
         "kind": "youtube#commentThreadListResponse",
@@ -63,7 +63,7 @@ async def list_comments(request: "YouTubeRequest") -> dict[str, Any]:
         ]
         return {"kind": "youtube#commentListResponse", "items": items}
     under, parent = _existing(request, request.query.get("parentId", ""))
-    replies = [one for one in reversed(under.comments) if one.parent is parent and one.is_shown]
+    replies = [one for one in reversed(under.comments) if one.parent is parent and _is_listed(one)]
     page, following = _page(request, under, replies)
     answer: dict[str, Any] = {
         "kind": "youtube#commentListResponse",
@@ -135,6 +135,11 @@ def _page(
     wanted = [one for one in found if not below or one.number < int(below)]
     page = wanted[:size]
     return page, str(page[-1].number) if page and len(wanted) > len(page) else None
+
+
+def _is_listed(comment: Comment) -> bool:
+    """Lists hold what is published, unless they are asked for something else."""
+    return comment.is_shown and not comment.is_hidden
 
 
 def _existing(request: "YouTubeRequest", comment_id: str) -> tuple[PublicPost, Comment]:

@@ -141,6 +141,11 @@ def _page(
     return page, str(page[-1].number) if page and len(wanted) > len(page) else None
 
 
+def _is_listed(comment: Comment) -> bool:
+    """Lists hold what is published, unless they are asked for something else."""
+    return comment.is_shown and not comment.is_hidden
+
+
 def _existing(request: "YouTubeRequest", comment_id: str) -> tuple[PublicPost, Comment]:
     under, comment = request.world.comments.get(comment_id, (None, None))
     if comment is None or not isinstance(under, PublicPost) or not comment.is_shown:

@@ -42,7 +42,9 @@ def video_resource(world: World, video: Video, parts: list[str]) -> dict[str, An
 
 def thread_resource(world: World, post: PublicPost, comment: Comment) -> dict[str, Any]:
     """A comment as the thread that it begins, with some of its replies."""
-    replies = [one for one in post.comments if one.parent is comment and one.is_shown]
+    replies = [
+        one for one in post.comments if one.parent is comment and one.is_shown and not one.is_hidden
+    ]
     thread: dict[str, Any] = {
         "kind": "youtube#commentThread",
         "id": comment.id,

@@ -125,6 +125,7 @@ class SandboxComments:
         return AccountAccess(ACCOUNT, AccessToken(self.sandbox.token(ACCOUNT)))
 
     def add_post(self) -> str:
+        self.sandbox.add_account(ACCOUNT)
         given = {"account": ACCOUNT, "platform": self.platform, "count": 1}
         return self.sandbox.ask("POST", "/sandbox/posts", given)["ids"][0]
 

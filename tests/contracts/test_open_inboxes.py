@@ -16,6 +16,7 @@ SECRET = "app-secret"
 
 async def test_every_platform_has_an_inbox_that_reaches_it(sandbox):
     sandbox.switch(app_secret=SECRET)
+    sandbox.add_account(ACCOUNT)
     settings = Settings.load(
         {
             **sandbox_addresses(sandbox.base_url),

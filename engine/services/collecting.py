@@ -56,7 +56,9 @@ FROM (
       AND NOT EXISTS (
           SELECT 1 FROM platform_holds h WHERE h.platform = a.platform AND h.held_until > now()
       )
-      AND (s.queued_at IS NULL OR s.queued_at < now() - CAST(:stale AS interval))
+      -- One that waits for a collector will see what is new; one that is being read may not.
+      AND (s.queued_at IS NULL OR s.lease_expires_at > now()
+           OR s.queued_at < now() - CAST(:stale AS interval))
 ) AS asked
 ORDER BY ceil(asked.place::numeric / greatest(asked.collect_weight, 1)),
     asked.client_id, asked.place
@@ -66,8 +68,7 @@ ON CONFLICT (key) DO NOTHING
 _ASK = text("""
 INSERT INTO collection_states (platform_account_id, queued_at)
 SELECT id, clock_timestamp() FROM platform_accounts WHERE id = :id
-ON CONFLICT (platform_account_id) DO UPDATE
-SET queued_at = coalesce(collection_states.queued_at, excluded.queued_at)
+ON CONFLICT (platform_account_id) DO UPDATE SET queued_at = excluded.queued_at
 RETURNING platform_account_id
 """)
 
@@ -82,11 +83,12 @@ WITH due AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE collection_states s
-SET lease_number = s.lease_number + 1, queued_at = clock_timestamp(),
+SET lease_number = s.lease_number + 1,
     lease_expires_at = now() + make_interval(secs => :lease_s)
 FROM due, platform_accounts a, clients c
 WHERE s.platform_account_id = due.id AND a.id = due.id AND c.id = a.client_id
-RETURNING s.platform_account_id AS id, s.lease_number, a.client_id, c.collect_weight AS weight,
+RETURNING s.platform_account_id AS id, s.lease_number, s.queued_at AS asked_at, a.client_id,
+    c.collect_weight AS weight,
     a.platform, a.platform_user_id, a.sealed_token,
     a.status = 'active' AND (a.held_until IS NULL OR a.held_until <= now()) AND NOT EXISTS (
         SELECT 1 FROM platform_holds h WHERE h.platform = a.platform AND h.held_until > now()
@@ -95,7 +97,7 @@ RETURNING s.platform_account_id AS id, s.lease_number, a.client_id, c.collect_we
 
 _FINISH = text("""
 UPDATE collection_states
-SET queued_at = NULL, lease_expires_at = NULL,
+SET queued_at = CASE WHEN queued_at > :asked_at THEN queued_at END, lease_expires_at = NULL,
     finished_at = CASE WHEN CAST(:code AS text) IS NULL THEN clock_timestamp() ELSE finished_at END,
     failures = CASE WHEN CAST(:code AS text) IS NULL THEN 0 ELSE failures + 1 END,
     error_code = :code, error_message = :message
@@ -107,7 +109,8 @@ async def ask_for_all(database: AsyncEngine, *, key: str, message_key: str | Non
     """Have every active account collected, a message each; gives how many were asked for.
 
     In the order of the messages no client has a second turn before every client had its first, by
-    weight. An account that is still on its way is not asked for once more.
+    weight. An account that still waits is not asked for once more; one that is being collected is,
+    because what is new may stand where it was read already.
 
     Args:
         database: PostgreSQL.
@@ -288,6 +291,7 @@ class Collector:
                     {
                         "id": claimed.id,
                         "lease_number": claimed.lease_number,
+                        "asked_at": claimed.asked_at,
                         "code": None if error is None else error.code,
                         "message": None if error is None else str(error),
                     },

@@ -70,6 +70,7 @@ SELECT platform_comment_id AS id, missing_since IS NOT NULL AS is_suspected
 FROM comments_inbox
 WHERE platform_account_id = :account_id AND platform_post_id = :post_id AND deleted_at IS NULL
   AND first_seen_at < :before
+  AND NOT is_hidden  -- YouTube lists none that is hidden, and it is there all the same
 """)
 
 _COUNT = text("""
@@ -111,6 +112,7 @@ class Claimed:
 
     id: int
     lease_number: int
+    asked_at: datetime
     client_id: int
     weight: int
     platform: Platform

@@ -46,7 +46,12 @@ WITH incoming AS (
     INSERT INTO comments_inbox AS c (client_id, platform_account_id, platform, platform_comment_id,
         platform_post_id, thread_id, parent_comment_id, author_id, author_name, is_own, message,
         commented_at, edited_at, is_hidden, like_count)
-    SELECT :client_id, :account_id, :platform, d.comment_id, d.post_id, d.thread_id, d.parent_id,
+    SELECT :client_id, :account_id, :platform, d.comment_id, d.post_id,
+        -- A page knows the thread as far up as it reaches; the row of what is answered knows more.
+        coalesce((SELECT p.thread_id FROM comments_inbox p
+                  WHERE p.platform_account_id = :account_id
+                    AND p.platform_comment_id = d.parent_id), d.thread_id),
+        d.parent_id,
         d.author_id, d.author_name, d.is_own, d.message, coalesce(d.commented_at, now()),
         d.edited_at, d.is_hidden, d.like_count
     FROM differing d

@@ -288,6 +288,28 @@ async def test_two_overlapping_runs_are_one(world: World) -> None:
     assert len(told) == 200
 
 
+async def test_an_account_that_is_asked_for_while_it_is_read_is_read_once_more(
+    world: World,
+) -> None:
+    account = await world.account(Platform.INSTAGRAM)
+    first, *others = world.post(account, 30)
+    world.say_many(first, 60)
+    for post in others:
+        world.say(post, "하나")
+    async with world.collector() as collector:
+        await ask_for_account(world.database, account_id=account.id, message_key=None)
+        await collector.claim()
+        while len(await world.inbox()) < 80:
+            await asyncio.sleep(0.01)
+        late = world.say(others[-1], "이미 읽은 글에 달린 댓글")
+        assert await ask_for_all(world.database, key="again", message_key=None) == 1
+        await ask_for_account(world.database, account_id=account.id, message_key=None)
+        await asyncio.gather(*collector._running)
+        await collector.collect_all()
+    assert late in await world.inbox()
+    assert (await world.state(account)).queued_at is None
+
+
 async def test_a_worker_that_dies_leaves_the_account_to_the_next(world: World) -> None:
     account = await world.account(Platform.INSTAGRAM)
     (post,) = world.post(account)

@@ -130,6 +130,25 @@ async def test_an_event_waits_for_its_link_and_no_longer_than_it_may(post: Post)
         await post.until(UNSENT, 0, within_s=4)
 
 
+async def test_rows_of_one_lane_leave_in_row_order_and_hold_up_no_other_lane(post: Post) -> None:
+    user = await post.make.user()
+    await write_events(post, user.id, 4)
+    await post.rows("UPDATE outbox SET lane = CASE id % 2 WHEN 1 THEN 'odd' ELSE 'even' END")
+    ids = [row["id"] for row in await post.rows("SELECT id FROM outbox ORDER BY id")]
+    await post.rows(
+        "UPDATE outbox SET not_before = now() + interval '1 hour' WHERE id = :id", id=ids[0]
+    )
+    async with Redis.from_url(post.redis_url) as redis:
+        relay = post.relay(redis)
+        while await relay.send_batch():
+            pass
+        assert [event["number"] for event in await post.stream(user.id)] == [1, 3]
+        await post.rows("UPDATE outbox SET not_before = NULL")
+        while await relay.send_batch():
+            pass
+    assert [event["number"] for event in await post.stream(user.id)] == [1, 3, 0, 2]
+
+
 async def test_done_rows_are_pruned_and_open_ones_never(post: Post) -> None:
     user = await post.make.user()
     await write_events(post, user.id, 1)

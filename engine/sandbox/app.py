@@ -1,5 +1,6 @@
 """The whole double as one ASGI application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +20,7 @@ from engine.sandbox.instructions import BadInstruction
 from engine.sandbox.media import MediaChecker
 from engine.sandbox.meta import MetaRouter, upload_scope
 from engine.sandbox.pages import post_page
+from engine.sandbox.pushing import Pushing
 from engine.sandbox.state import World
 from engine.sandbox.surface import Surface
 from engine.sandbox.switches import Switches
@@ -77,6 +79,8 @@ class Sandbox:
         await self._checker.close()
 
     def _reset(self) -> None:
+        if isinstance(self._world.pushes, Pushing):
+            self._closing = asyncio.create_task(self._world.pushes.close())
         self._world = World(self._switches, YouTubeWorld())
 
     async def _health(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ Hidden comments leave the lists of the public and of their channel, as rejected 
 Sources: the discovery document of youtube.v3, revision 20261104, read 2026-11-25.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.sandbox.conversations import say_in_between, take_away
@@ -30,7 +31,10 @@ async def create_thread(request: "YouTubeRequest") -> dict[str, Any]:
 
 
 async def list_threads(request: "YouTubeRequest") -> dict[str, Any]:
-    """By video, or by id; newest first. A new reply does not move its thread."""
+    """By video, by channel, or by id; newest first. A new reply does not move its thread.
+
+    Those that wait for review are listed only when ``moderationStatus`` asks for them.
+    """
     world = request.world
     if "id" in request.query:
         found = [world.comments.get(id_) for id_ in request.query["id"].split(",")]
@@ -40,8 +44,11 @@ async def list_threads(request: "YouTubeRequest") -> dict[str, Any]:
             if isinstance(under, PublicPost) and comment.parent is None and comment.is_shown
         ]
         return {"kind": "youtube#commentThreadListResponse", "items": items}
+    if "allThreadsRelatedToChannelId" in request.query:
+        return _threads_of_channel(request)
     post = _commented(request, request.query.get("videoId"))
-    tops = [one for one in reversed(post.comments) if one.parent is None and _is_listed(one)]
+    is_wanted = _wanted(request)
+    tops = [one for one in reversed(post.comments) if one.parent is None and is_wanted(one)]
     page, following = _page(request, post, tops)
     answer: dict[str, Any] = {
         "kind": "youtube#commentThreadListResponse",
@@ -115,8 +122,34 @@ def object_in(values: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _is_listed(comment: Comment) -> bool:
-    return comment.is_shown and not comment.is_hidden
+def _threads_of_channel(request: "YouTubeRequest") -> dict[str, Any]:
+    channel = request.query["allThreadsRelatedToChannelId"]
+    if channel != request.account.id:
+        raise YouTubeError("channelNotFound")
+    is_wanted = _wanted(request)
+    found = [
+        (post, one)
+        for post in request.account.posts
+        if post.platform == "youtube" and not post.is_deleted
+        for one in post.comments
+        if one.parent is None and is_wanted(one)
+    ]
+    found.sort(key=lambda pair: pair[1].number, reverse=True)
+    size = request.number("maxResults", SIZE_DEFAULT, SIZE_LIMIT)
+    below = int(request.query.get("pageToken") or 2**62)
+    left = [(post, one) for post, one in found if one.number < below]
+    answer: dict[str, Any] = {
+        "kind": "youtube#commentThreadListResponse",
+        "items": [thread_resource(request.world, post, one) for post, one in left[:size]],
+    }
+    return answer | ({"nextPageToken": str(left[size - 1][1].number)} if len(left) > size else {})
+
+
+def _wanted(request: "YouTubeRequest") -> Callable[[Comment], bool]:
+    status = request.query.get("moderationStatus", "published")
+    if status == "heldForReview":
+        return lambda comment: comment.is_held and not comment.is_deleted
+    return _is_listed
 
 
 def _page(

@@ -21,8 +21,9 @@ SERVERS = "servers"
 ENGINE = "engine"
 """Everything of ours."""
 
-TIERS = {"critical": 8, "high": 4, "medium": 8, "low": 2}
-"""Threads per tier: how many messages of it run at once."""
+TIERS = {"critical": 8, "high": 32, "medium": 8, "low": 2}
+"""Threads per tier: how many messages of it run at once. High analyses comments, those that run
+together in one batch of the model and one commit; its threads only wait."""
 
 PLATFORM_ANSWER_MS = 20  # a platform that answers at once would hide what happens meanwhile
 

@@ -24,6 +24,7 @@ def test_thirty_posts_are_published_once_on_their_second_and_seen_by_their_autho
     figures = json.loads(lines[-1])
     lateness = figures.pop("lateness_ms")
     kinds = figures.pop("kinds")
+    comments, tokens = figures.pop("comments"), figures.pop("tokens")
     assert set(kinds) == {f"{form.platform}.{form.kind}" for form in FORMS}
     assert set(kinds.values()) == {2}
     assert figures == {
@@ -33,6 +34,15 @@ def test_thirty_posts_are_published_once_on_their_second_and_seen_by_their_autho
         "duplicates": 0,
         "events": {"publish_result": 30},
         "edge": {"killed": 1, "missed": 0, "doubled": 0},
+    }
+    assert comments.pop("edited") > 0
+    assert comments.pop("deleted") > 0
+    assert comments == {"sent": 300, "in_inbox": 300, "events": 600, "doubled": 0}
+    assert tokens == {
+        "refreshed": {"instagram": 6, "threads": 3, "youtube": 3},
+        "checked": {"facebook": 3},
+        "reconnect_needed": 1,
+        "administrators_told": 1,
     }
     assert 0 <= lateness["p50"] <= lateness["p99"] <= lateness["max"]
     table = [line for line in lines if "http://" in line]

@@ -1,9 +1,13 @@
 import re
 from pathlib import Path
 
+from models.comments import REPLY_STEPS
 from models.publishing import STEPS, PublishingStatus
+from models.words import ReplyStatus
 
-DRAWING = (Path(__file__).parents[3] / "docs" / "state_machine.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+DRAWING = (DOCS / "state_machine.md").read_text()
+REPLIES = (DOCS / "reply_lifecycle.md").read_text()
 
 
 def test_the_drawing_shows_the_steps_of_the_code_and_no_other() -> None:
@@ -12,6 +16,14 @@ def test_the_drawing_shows_the_steps_of_the_code_and_no_other() -> None:
         for before, after in re.findall(r"^    (\w+) --> (\w+):", DRAWING, re.MULTILINE)
     }
     assert drawn == STEPS
+
+
+def test_the_drawing_of_a_reply_shows_the_steps_of_the_code_and_no_other() -> None:
+    drawn = {
+        (ReplyStatus(before), ReplyStatus(after))
+        for before, after in re.findall(r"^    (\w+) --> (\w+)", REPLIES, re.MULTILINE)
+    }
+    assert drawn == REPLY_STEPS
 
 
 def test_nothing_leads_from_a_state_in_which_a_post_is_or_may_be_live_to_sending_it_again() -> None:

@@ -28,7 +28,7 @@ together in one batch of the model and one commit; its threads only wait."""
 PLATFORM_ANSWER_MS = 20  # a platform that answers at once would hide what happens meanwhile
 
 WORKER_GRACE_S = 2  # then unfinished messages go back to their queue
-STOP_GRACE_S = 4  # then SIGKILL; with a second of looking at each end it stays below ten
+STOP_GRACE_S = 3  # then SIGKILL; with a second of looking at each end it stays below ten
 
 
 @dataclass(frozen=True)

@@ -317,7 +317,8 @@ async def test_a_worker_that_dies_leaves_the_account_to_the_next(world: World) -
     async with world.collector() as dying:
         await ask_for_account(world.database, account_id=account.id, message_key=None)
         await dying.claim()
-        await asyncio.sleep(0.02)
+        while not await world.inbox():
+            await asyncio.sleep(0.01)
         for task in dying._running:
             task.cancel()
         await asyncio.gather(*dying._running, return_exceptions=True)

@@ -138,7 +138,7 @@ async def test_a_token_that_dies_in_the_doubt_marks_the_account_and_the_look_goe
     stage: Stage,
 ) -> None:
     account = await stage.make.account()
-    content = await stage.make.content(account, due_in_s=1.0)
+    content = await stage.make.content(account, due_in_s=3.0)  # the fault is planned before
     stage.sandbox.fault("close", carry_out=1, call="publish")
     async with stage.publisher(doubt_give_up_s=60.0):
         await stage.scan()

@@ -7,6 +7,7 @@ import asyncio
 import csv
 import gzip
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,17 +69,18 @@ def read_texts(path: Path) -> list[str]:
     """The texts of a tab-separated file, in order; ``.gz`` is opened too.
 
     With a header, the column named text, document, comment or sentence; otherwise the one that
-    holds the longest texts. Rows without a text are left out.
+    holds the longest texts. Rows without a text are left out, and a header of other names.
 
     Raises:
         CommandFailed: it cannot be read, or there is no text in it.
     """
     open_text = gzip.open if path.suffix == ".gz" else open
     try:
-        with open_text(path, "rt", encoding="utf-8") as file:
+        # With a mark of byte order, as spreadsheets write it, or without.
+        with open_text(path, "rt", encoding="utf-8-sig") as file:
             csv.field_size_limit(FIELD_LIMIT)
             rows = [row for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
         raise CommandFailed(
             f"cannot read {path} ({error}); it should be a .tsv or .tsv.gz"
         ) from None
@@ -86,12 +88,19 @@ def read_texts(path: Path) -> list[str]:
         raise CommandFailed(f"{path} is empty")
     header = [name.strip().lower() for name in rows[0]]
     named = next((header.index(name) for name in NAMES if name in header), None)
-    body = rows if named is None else rows[1:]
+    body = rows[1:] if named is not None or _is_header(rows) else rows
     column = _longest_column(body) if named is None else named
     texts = [row[column].strip() for row in body if len(row) > column and row[column].strip()]
-    if not texts:
+    if not any(character.isalpha() for text in texts for character in text):
         raise CommandFailed(f"{path} has no texts; a column is expected to be called text")
     return texts
+
+
+def _is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row is of bare names, such as ``sentence1``, and those below are not."""
+    first, *others = rows
+    are_names = all(value.strip().isascii() and value.strip().isidentifier() for value in first)
+    return are_names and any(not value.isascii() for row in others[:100] for value in row)
 
 
 def _longest_column(rows: Sequence[Sequence[str]]) -> int:
@@ -118,7 +127,8 @@ async def live_posts(
         if not one["is_deleted"] and one["kind"] != "story" and post in (None, one["id"])
     ]
     if not found:
-        raise CommandFailed("there is no live post to comment on; publish one first")
+        what = f"no live post {post}" if post else "no live post to comment on; publish one first"
+        raise CommandFailed(f"there is {what}")
     return found
 
 
@@ -167,7 +177,7 @@ async def replay(
             id_ = answer.json()["id"]
             done.sent += 1
             done.replies += is_reply
-            second = _second_thought(random, manners, post, is_reply=is_reply)
+            second = _second_thought(random, manners, post)
             if second is not None:
                 later.append(asyncio.create_task(_change(client, id_, words, second, done, random)))
             if not is_reply and second != "delete":  # what is answered does not go away
@@ -188,9 +198,7 @@ def _somebody(random: Random) -> dict[str, str]:
     return {"author": f"손님{number:02d}", "author_id": f"7700{number:06d}"}
 
 
-def _second_thought(
-    random: Random, manners: Manners, post: LivePost, *, is_reply: bool
-) -> str | None:
+def _second_thought(random: Random, manners: Manners, post: LivePost) -> str | None:
     draw = random.random()
     if draw < manners.deletions:
         return "delete"
@@ -205,8 +213,9 @@ async def _change(
     await asyncio.sleep(random.uniform(*SECOND_THOUGHTS_S))
     if what == "delete":
         answer = await client.delete(f"/sandbox/comments/{id_}")
+        answer.raise_for_status()
         done.deleted += 1
     else:
         answer = await client.patch(f"/sandbox/comments/{id_}", json={"text": words + EDITED})
+        answer.raise_for_status()
         done.edited += 1
-    answer.raise_for_status()

@@ -200,7 +200,7 @@ class ThreadsInbox:
     async def own_replies(
         self, access: AccountAccess, post_id: str, comment_id: str, since: datetime, parts: Parts
     ) -> Sequence[LiveComment]:
-        """See the port.
+        """See the port. A container that is kept and not published says that there is none.
 
         Raises:
             RetryLater: also when the container is published and the list does not show it yet.
@@ -219,9 +219,11 @@ class ThreadsInbox:
             raise unreadable("a reply without id or time") from None
         found = [reply for reply in own if reply.posted_at >= oldest]
         kept = parts.get(CONTAINER)
-        if not found and kept is not None:
+        if kept is not None:
             reading = await self._read(access, str(kept))
-            if reading.state is ContainerState.PUBLISHED:
+            if reading.state in (ContainerState.READY, ContainerState.IN_PROGRESS):
+                return []  # what the list shows in the same words is another reply
+            if not found and reading.state is ContainerState.PUBLISHED:
                 raise RetryLater("published, and not listed yet", code="not-listed-yet")
         return sorted(found, key=lambda reply: reply.posted_at, reverse=True)
 

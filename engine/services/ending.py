@@ -99,15 +99,14 @@ async def ask_person(connection: AsyncConnection, claimed: Claim, *, code: str) 
     return moved
 
 
-async def _mark_account(
-    connection: AsyncConnection, claimed: Claim, status: AccountStatus, reason: str
-) -> None:
+async def stop_account(connection: AsyncConnection, account_id: int, reason: str) -> None:
+    """Take note that the platform restricts an account: every further call would make it worse."""
     await connection.execute(
         text("""
-            UPDATE platform_accounts SET status = :status, stopped_reason = :reason
+            UPDATE platform_accounts SET status = 'stopped', stopped_reason = :reason
             WHERE id = :id AND status = 'active'
         """),
-        {"id": claimed.account_id, "status": status, "reason": reason},
+        {"id": account_id, "reason": reason},
     )
 
 
@@ -161,7 +160,7 @@ async def refuse(
                 again_at = now + BLOCKED_WAIT
                 return await _put_off(connection, claimed, waiting, error, act_at=again_at)
             case AccountStopped():
-                await _mark_account(connection, claimed, AccountStatus.STOPPED, str(error))
+                await stop_account(connection, claimed.account_id, str(error))
                 return await fail(connection, claimed, code="account_stopped")
             case Throttled():
                 until = now + timedelta(seconds=error.retry_after_s)

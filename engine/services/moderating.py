@@ -1,6 +1,7 @@
 """Hides comments, shows them again, deletes them: what may be said twice without harm."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import uuid4
 
@@ -8,9 +9,16 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.errors import InputInvalid, InvalidCommand, ReconnectNeeded, Unsupported
+from engine.errors import (
+    InputInvalid,
+    InvalidCommand,
+    PlatformError,
+    ReconnectNeeded,
+    Unsupported,
+)
 from engine.ports import AccountAccess, InboxClient
 from engine.rules.explaining import explain_moderation
+from engine.services.disconnecting import disconnect
 from engine.services.notifying import notify
 from engine.services.outboxing import consume
 from models.accounts import Platform, TokenUnreadable, TokenVault
@@ -21,12 +29,15 @@ log = structlog.get_logger(__name__)
 
 Action = Literal["hide", "unhide", "delete"]
 
+RECONNECT: Final = "계정 연결이 끊어졌습니다. 계정을 다시 연결한 뒤 다시 시도해 주세요."
+REFUSED: Final = "플랫폼이 요청을 받지 않았습니다. 앱에서 직접 확인해 주세요."
+
 CANNOT: Final = (Unsupported, InputInvalid, ReconnectNeeded)
 """What trying again does not mend."""
 
 _READ = text("""
 SELECT c.platform_comment_id AS comment_id, c.author_name, c.is_hidden, c.deleted_at, a.platform,
-       a.platform_user_id, a.sealed_token
+       a.id AS account_id, a.platform_user_id, a.sealed_token
 FROM comments_inbox c JOIN platform_accounts a ON a.id = c.platform_account_id
 WHERE c.id = :id
 """)
@@ -66,7 +77,7 @@ async def moderate(
         message_key: consumed with the change when a message asked for it.
 
     Raises:
-        InvalidCommand: there is no such comment, or its account is not connected.
+        InvalidCommand: there is no such comment, or no client for its platform.
         Unsupported, InputInvalid, ReconnectNeeded: it cannot be done; whoever asked has been told.
         PlatformError: not now; ask again.
     """
@@ -76,18 +87,16 @@ async def moderate(
         raise InvalidCommand(f"there is no comment {comment_id}")
     platform = Platform(row.platform)
     inbox = inboxes.get(platform)
-    if inbox is None or row.sealed_token is None:
+    if inbox is None:
         raise InvalidCommand(f"the account cannot be used: {row.platform} is not connected")
     try:
-        access = AccountAccess(row.platform_user_id, vault.open(row.sealed_token))
+        access = _access_of(row, vault)
         if action == "delete":
             await inbox.delete_comment(access, row.comment_id)
         else:
             await inbox.set_hidden(access, row.comment_id, is_hidden=action == "hide")
-    except TokenUnreadable:
-        raise InvalidCommand("the stored token cannot be opened") from None
     except CANNOT as error:
-        await _tell(database, row, comment_id, action, user_id, str(error), message_key)
+        await _give_up(database, row, comment_id, action, user_id, error, message_key)
         raise
     async with database.begin() as connection:
         await consume(connection, message_key)
@@ -98,28 +107,64 @@ async def moderate(
     log.info("moderated", comment_id=comment_id, action=action)
 
 
-async def _tell(
+def _access_of(row: Any, vault: TokenVault) -> AccountAccess:
+    """The right to act as the comment's account.
+
+    Raises:
+        ReconnectNeeded: there is no token, or none that opens.
+    """
+    if row.sealed_token is None:
+        raise ReconnectNeeded("the account has no token", code="token-missing")
+    try:
+        return AccountAccess(row.platform_user_id, vault.open(row.sealed_token))
+    except TokenUnreadable:
+        raise ReconnectNeeded(
+            "the stored token cannot be opened", code="token-unreadable"
+        ) from None
+
+
+async def _give_up(
     database: AsyncEngine,
     row: Any,
     comment_id: int,
     action: Action,
     user_id: int | None,
-    why: str,
+    error: PlatformError,
     message_key: str | None,
 ) -> None:
+    """Mark an account whose token is dead, and tell whoever asked."""
+    trace_id = uuid4().hex
     async with database.begin() as connection:
         await consume(connection, message_key)
+        if isinstance(error, ReconnectNeeded) and row.sealed_token is not None:
+            await disconnect(
+                connection,
+                account_id=row.account_id,
+                used=row.sealed_token,
+                code=error.code,
+                now=datetime.now(UTC),
+                trace_id=trace_id,
+            )
+        log.warning("cannot moderate", comment_id=comment_id, action=action, code=error.code)
         if user_id is None:
-            log.warning("cannot moderate", comment_id=comment_id, action=action, why=why)
             return
-        title, message = explain_moderation(row.author_name, Platform(row.platform), action, why)
+        title, message = explain_moderation(
+            row.author_name, Platform(row.platform), action, _why(error)
+        )
         await notify(
             connection,
-            key=f"moderate:{comment_id}:{action}:{message_key or uuid4().hex}",
+            key=f"moderate:{comment_id}:{action}:{message_key or trace_id}",
             user_id=user_id,
             title=title,
             message=message,
             priority=Priority.HIGH,
             reference=Reference(kind="comment", id=comment_id),
-            trace_id=uuid4().hex,
+            trace_id=trace_id,
         )
+
+
+def _why(error: PlatformError) -> str:
+    """In Korean; what cannot be done at all, the adapters say so themselves."""
+    if isinstance(error, Unsupported):
+        return str(error)
+    return RECONNECT if isinstance(error, ReconnectNeeded) else REFUSED

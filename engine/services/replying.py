@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from random import Random
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ from engine.rules.explaining import explain_reply
 from engine.rules.matching import CLOCK_MARGIN, normalise
 from engine.rules.retry import backoff_s
 from engine.services.disconnecting import disconnect
-from engine.services.ending import TOKEN_WAIT, hold
+from engine.services.ending import TOKEN_WAIT, hold, stop_account
 from engine.services.notifying import notify
 from engine.services.outboxing import consume
 from engine.services.storing import InboxAccount, store
@@ -54,7 +55,7 @@ UNREADABLE_LIMIT: Final = timedelta(hours=24)
 
 _ASK = text("""
 UPDATE comment_replies
-SET is_asked = true, act_at = least(act_at, now()), updated_at = now()
+SET is_asked = true, act_at = CASE WHEN is_asked THEN act_at ELSE now() END, updated_at = now()
 WHERE id = :id AND status = 'approved'
 RETURNING id
 """)
@@ -66,8 +67,8 @@ SET status = 'in_doubt', lease_owner = NULL, lease_expires_at = NULL, act_at = n
 WHERE status = 'sending' AND lease_expires_at < now()
 """)
 
-# What cannot be sent now waits and shows why: an account that is not active, held, or a platform
-# that is. What is in doubt is looked at all the same.
+# What cannot be sent now waits: its account is not active, or that or its platform is held. What is
+# in doubt is looked at all the same.
 _CLAIM = text("""
 WITH due AS (
     SELECT r.id
@@ -136,9 +137,18 @@ SET outcome = :outcome, finished_at = clock_timestamp(),
 WHERE id = :id
 """)
 
-_BOUND = text("""
-SELECT platform_comment_id FROM comment_replies
-WHERE id <> :id AND platform_comment_id = ANY(CAST(:ids AS text[]))
+# Whoever binds a live reply to one of several doubts in a thread does so alone.
+_LOCK_THREAD = text("""
+SELECT pg_advisory_xact_lock(hashtextextended('replies:' || :account_id || ':' || :thread_id, 0))
+""")
+
+# One statement, so that another reply is seen either on the wire or with what came of it.
+_SIBLINGS = text("""
+SELECT coalesce(array_agg(r.platform_comment_id)
+                FILTER (WHERE r.platform_comment_id = ANY(CAST(:ids AS text[]))), '{}') AS bound,
+       coalesce(bool_or(r.status = 'sending'), false) AS is_one_on_the_wire
+FROM comment_replies r JOIN comments_inbox c ON c.id = r.comment_id
+WHERE r.id <> :id AND c.platform_account_id = :account_id AND c.thread_id = :thread_id
 """)
 
 
@@ -166,6 +176,15 @@ class ClaimedReply:
     platform: Platform
     platform_user_id: str
     sealed_token: bytes | None = field(repr=False)
+
+
+class Match(Enum):
+    """What a list of the account's own replies says of one in doubt."""
+
+    NONE = "none"
+    BOUND = "bound"
+    UNCERTAIN = "uncertain"  # another of the thread is on the wire, and may be the one that is seen
+    SEVERAL = "several"
 
 
 class ReplyParts:
@@ -363,40 +382,39 @@ class Replier:
         except PlatformError as error:
             await self._end_badly(claimed, error, row.id)
             return
-        await self._succeed(claimed, reply_id, attempt_id=row.id)
+        async with self._database.begin() as connection:
+            await _close(connection, row.id, "accepted", {"comment_id": reply_id})
+            await self._record(connection, claimed, reply_id)
 
-    async def _succeed(
-        self, claimed: ClaimedReply, reply_id: str, *, attempt_id: int | None = None
+    async def _record(
+        self, connection: AsyncConnection, claimed: ClaimedReply, reply_id: str
     ) -> None:
-        """Commit that it is out: the row, the attempt, and the inbox that shows it from now on."""
-        now = self._clock.now()
-        own = FoundComment(
+        """Keep that it is out: in its row, and in the inbox, which shows it from now on."""
+        if not await self._move(connection, claimed, ReplyStatus.SUCCESS, reply_id=reply_id):
+            log.warning("the reply is out, and another worker has it", comment_id=reply_id)
+            return
+        known = await connection.scalar(
+            text("""
+                SELECT 1 FROM comments_inbox
+                WHERE platform_account_id = :account_id AND platform_comment_id = :id
+            """),
+            {"account_id": claimed.account_id, "id": reply_id},
+        )
+        if known is None:  # a poll may have been quicker, and knows its exact time
+            await store(connection, _inbox_of(claimed), [self._as_found(claimed, reply_id)])
+        log.info("reply sent", comment_id=reply_id)
+
+    def _as_found(self, claimed: ClaimedReply, reply_id: str) -> FoundComment:
+        return FoundComment(
             comment_id=reply_id,
             post_id=claimed.post_id,
             thread_id=claimed.thread_id,
             parent_id=claimed.comment_id,
             text=claimed.message,
-            commented_at=now,
+            commented_at=self._clock.now(),
             author_id=claimed.platform_user_id,
             is_own=True,
         )
-        account = InboxAccount(
-            claimed.account_id, claimed.client_id, claimed.platform, claimed.platform_user_id
-        )
-        async with self._database.begin() as connection:
-            if attempt_id is not None:
-                await _close(connection, attempt_id, "accepted", {"comment_id": reply_id})
-            await self._move(connection, claimed, ReplyStatus.SUCCESS, reply_id=reply_id)
-            known = await connection.scalar(
-                text("""
-                    SELECT 1 FROM comments_inbox
-                    WHERE platform_account_id = :account_id AND platform_comment_id = :id
-                """),
-                {"account_id": claimed.account_id, "id": reply_id},
-            )
-            if known is None:  # a poll may have been quicker, and knows its exact time
-                await store(connection, account, [own])
-        log.info("reply sent", comment_id=reply_id)
 
     async def _end_badly(
         self, claimed: ClaimedReply, error: PlatformError, attempt_id: int
@@ -430,8 +448,15 @@ class Replier:
                         trace_id=claimed.trace_id,
                     )
                     await self._wait(connection, claimed, error, now + TOKEN_WAIT)
+                case AccountStopped():
+                    await stop_account(connection, claimed.account_id, str(error))
+                    await self._wait(connection, claimed, error, now + TOKEN_WAIT)
                 case RetryLater() | NotSent() if claimed.retry_count < self._retry_max:
                     await self._retry(connection, claimed, error)
+                case RetryLater() | NotSent():
+                    await self._finish(
+                        connection, claimed, ReplyStatus.FAILED, code="retries_exhausted"
+                    )
                 case _:
                     await self._finish(
                         connection, claimed, ReplyStatus.FAILED, code=error.code, why=str(error)
@@ -455,28 +480,41 @@ class Replier:
             return
         wanted = normalise(claimed.message)
         ids = [one.comment_id for one in found if normalise(one.text) == wanted]
-        matches = await self._without_those_of_others(claimed, ids)
-        if len(matches) > 1:
-            await self._end(claimed, ReplyStatus.NEEDS_PERSON, code="reply_undecidable")
-        elif matches:
-            await self._succeed(claimed, matches[0])
-        elif in_doubt_for < self._give_up:
-            await self._look_again(claimed, in_doubt_for)
-        elif claimed.retry_count < self._retry_max:
-            async with self._database.begin() as connection:
-                await self._retry(connection, claimed, None)
-        else:
-            await self._end(claimed, ReplyStatus.FAILED, code="retries_exhausted")
+        match await self._bind(claimed, ids) if ids else Match.NONE:
+            case Match.BOUND:
+                return
+            case Match.UNCERTAIN:
+                await self._look_again(claimed, in_doubt_for)
+            case Match.SEVERAL:
+                await self._end(claimed, ReplyStatus.NEEDS_PERSON, code="reply_undecidable")
+            case Match.NONE if in_doubt_for < self._give_up:
+                await self._look_again(claimed, in_doubt_for)
+            case Match.NONE if claimed.retry_count < self._retry_max:
+                async with self._database.begin() as connection:
+                    await self._retry(connection, claimed, None)
+            case Match.NONE:
+                await self._end(claimed, ReplyStatus.FAILED, code="retries_exhausted")
 
-    async def _without_those_of_others(self, claimed: ClaimedReply, ids: list[str]) -> list[str]:
-        """Of the same words, those that another reply of ours is known to be are not this one."""
-        if not ids:
-            return []
-        async with self._database.connect() as connection:
-            bound = set(
-                (await connection.execute(_BOUND, {"id": claimed.id, "ids": ids})).scalars()
-            )
-        return [id_ for id_ in ids if id_ not in bound]
+    async def _bind(self, claimed: ClaimedReply, ids: list[str]) -> Match:
+        """Take the one live reply that can be this one; what another is known to be cannot.
+
+        Of two doubts with the same words of which one arrived, either may take it: they read alike.
+        The other then finds nothing, and is sent again.
+        """
+        thread = {"account_id": str(claimed.account_id), "thread_id": claimed.thread_id}
+        async with self._database.begin() as connection:
+            await connection.execute(_LOCK_THREAD, thread)
+            asked = {**thread, "account_id": claimed.account_id, "id": claimed.id, "ids": ids}
+            siblings = (await connection.execute(_SIBLINGS, asked)).one()
+            left = [id_ for id_ in ids if id_ not in siblings.bound]
+            if not left:
+                return Match.NONE
+            if siblings.is_one_on_the_wire:
+                return Match.UNCERTAIN
+            if len(left) > 1:
+                return Match.SEVERAL
+            await self._record(connection, claimed, left[0])
+        return Match.BOUND
 
     async def _cannot_look(self, claimed: ClaimedReply, *, is_lasting: bool) -> None:
         in_doubt_for = self._in_doubt_for(claimed)
@@ -590,4 +628,10 @@ async def _close(
             "outcome": outcome,
             "evidence": json.dumps(evidence, ensure_ascii=False, default=str),
         },
+    )
+
+
+def _inbox_of(claimed: ClaimedReply) -> InboxAccount:
+    return InboxAccount(
+        claimed.account_id, claimed.client_id, claimed.platform, claimed.platform_user_id
     )

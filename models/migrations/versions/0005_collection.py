@@ -49,6 +49,13 @@ BEGIN
         RAISE EXCEPTION 'reply % is % and keeps its words', OLD.id, OLD.status
             USING ERRCODE = 'SN005', HINT = 'take it back to a draft first';
     END IF;
+    -- What is taken back, or tried anew, has to be asked for again, and begins at the beginning.
+    IF (OLD.status, NEW.status) IN (('approved', 'draft'), ('failed', 'approved')) THEN
+        NEW.is_asked := false;
+        NEW.retry_count := 0;
+        NEW.error_code := NULL;
+        NEW.error_message := NULL;
+    END IF;
     RETURN NEW;
 END $$;
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.cli.stack import sandbox_addresses
 from engine.clock import SystemClock
-from engine.errors import InvalidCommand, Unsupported
+from engine.errors import InvalidCommand, ReconnectNeeded, Unsupported
 from engine.platforms.registry import open_inboxes
 from engine.ports import FoundComment
 from engine.services.moderating import Action, moderate
@@ -223,6 +223,132 @@ async def test_the_same_words_in_one_thread_are_two_replies(desk: Desk) -> None:
     assert row.platform_comment_id != (await desk.row(first)).platform_comment_id
 
 
+@pytest.mark.parametrize("platform", ALL)
+async def test_of_two_doubts_in_the_same_words_each_ends_with_a_reply_of_its_own(
+    desk: Desk, platform: Platform
+) -> None:
+    _, comment, post = await desk.comment(platform)
+    replies = [await desk.reply(comment), await desk.reply(comment)]
+    call = "create_comment" if platform is Platform.THREADS else "create_reply"
+    desk.sandbox.fault("close", call=call, carry_out=1)
+    desk.sandbox.fault("close", call=call, carry_out=0, nth=2)
+    for reply in replies:
+        await desk.ask(reply)
+    await desk.replier().work_once()
+    assert {(await desk.row(reply)).status for reply in replies} == {"in_doubt"}
+    assert desk.said(post) == [WORDS]
+    await desk.rows("UPDATE comment_replies SET act_at = now()")
+    await asyncio.gather(desk.replier(owner="a").work_once(), desk.replier(owner="b").work_once())
+    rows = [
+        await desk.work(until=("success",), reply_id=reply, replier=desk.replier())
+        for reply in replies
+    ]
+    assert desk.said(post) == [WORDS, WORDS]
+    assert len({row.platform_comment_id for row in rows}) == 2
+
+
+async def test_a_reply_is_not_bound_while_another_of_its_thread_is_on_the_wire(desk: Desk) -> None:
+    _, comment, post = await desk.comment(Platform.FACEBOOK)
+    lost, slow = await desk.reply(comment), await desk.reply(comment)
+    desk.sandbox.fault("close", call="create_reply", carry_out=0)
+    await desk.ask(lost)
+    await desk.replier().work_once()
+    desk.sandbox.fault("normal", call="create_reply", carry_out=1, delay_after_s=0.7)
+    await desk.rows("UPDATE comment_replies SET act_at = now() + interval '1 hour'")
+    await desk.ask(slow)
+    sending = asyncio.create_task(desk.replier(owner="slow", give_up_s=9.0).work_once())
+    async with asyncio.timeout(5):
+        while not desk.said(post):
+            await asyncio.sleep(0.02)
+    await desk.rows("UPDATE comment_replies SET act_at = now() WHERE id = :id", id=lost)
+    await desk.replier(owner="look", give_up_s=9.0).work_once()
+    assert (await desk.row(lost)).status == "in_doubt"
+    await sending
+    assert (await desk.row(slow)).status == "success"
+    await desk.rows("UPDATE comment_replies SET act_at = now() WHERE id = :id", id=lost)
+    await desk.work(until=("success",), reply_id=lost, replier=desk.replier())
+    assert desk.said(post) == [WORDS, WORDS]
+
+
+async def test_several_replies_that_may_be_it_are_shown_to_a_person(desk: Desk) -> None:
+    _, comment, post = await desk.comment(Platform.INSTAGRAM)
+    reply = await desk.reply(comment)
+    desk.sandbox.fault("close", call="create_reply", carry_out=2)
+    await desk.ask(reply)
+    row = await desk.work(until=("needs_person",), reply_id=reply, replier=desk.replier())
+    assert row.error_code == "reply_undecidable"
+    assert desk.said(post) == [WORDS, WORDS]
+    [told] = await desk.rows("SELECT title FROM notifications")
+    assert told.title == "답글을 확인해 주세요"
+
+
+async def test_a_restricted_account_is_stopped_and_its_replies_wait(desk: Desk) -> None:
+    account, comment, post = await desk.comment(Platform.INSTAGRAM)
+    first, second = await desk.reply(comment, "하나"), await desk.reply(comment, "둘")
+    desk.sandbox.fault("error", call="create_reply", code=368, carry_out=0)
+    await desk.ask(first)
+    await desk.replier().work_once()
+    await desk.ask(second)
+    await desk.replier().work_once()
+    row = await desk.row(first)
+    assert (row.status, row.error_code, row.retry_count) == ("approved", "368", 0)
+    assert (await desk.row(second)).status == "approved"
+    [stopped] = await desk.rows(
+        "SELECT status FROM platform_accounts WHERE id = :id", id=account.id
+    )
+    assert stopped.status == "stopped"
+    assert desk.said(post) == []
+
+
+@pytest.mark.parametrize(
+    ("is_hidden", "message", "code"),
+    [(True, WORDS, "comment_hidden"), (False, "가" * 2201, "reply_too_long")],
+)
+async def test_what_the_platform_would_refuse_is_not_sent_and_is_said(
+    desk: Desk, is_hidden: bool, message: str, code: str
+) -> None:
+    _, comment, post = await desk.comment(Platform.INSTAGRAM)
+    await desk.rows(
+        "UPDATE comments_inbox SET is_hidden = :is_hidden WHERE id = :id",
+        id=comment,
+        is_hidden=is_hidden,
+    )
+    reply = await desk.reply(comment, message)
+    row = await desk.send(reply, until=("failed",))
+    assert row.error_code == code
+    assert len(await desk.rows("SELECT 1 FROM notifications")) == 1
+    assert desk.said(post) == []
+
+
+async def test_a_refusal_for_good_ends_it_and_a_passing_one_does_after_three_retries(
+    desk: Desk,
+) -> None:
+    _, comment, post = await desk.comment(Platform.INSTAGRAM)
+    refused, unlucky = await desk.reply(comment, "하나"), await desk.reply(comment, "둘")
+    desk.sandbox.fault("error", call="create_reply", code=100, carry_out=0)
+    assert (await desk.send(refused, until=("failed",))).error_code == "100"
+    desk.sandbox.fault("error", call="create_reply", code=9004, carry_out=0, times=None)
+    row = await desk.send(unlucky, until=("failed",))
+    assert (row.error_code, row.retry_count) == ("retries_exhausted", 3)
+    assert desk.said(post) == []
+
+
+async def test_asking_again_shortens_no_wait_and_trying_anew_begins_at_the_beginning(
+    desk: Desk,
+) -> None:
+    _, comment, _ = await desk.comment(Platform.INSTAGRAM)
+    reply = await desk.reply(comment)
+    await desk.ask(reply)
+    await desk.rows("UPDATE comment_replies SET act_at = now() + interval '1 hour'")
+    before = (await desk.row(reply)).act_at
+    await desk.ask(reply)
+    assert (await desk.row(reply)).act_at == before
+    await desk.rows("UPDATE comment_replies SET status = 'failed', retry_count = 3")
+    await desk.rows("UPDATE comment_replies SET status = 'approved'")
+    row = await desk.row(reply)
+    assert (row.is_asked, row.retry_count) == (False, 0)
+
+
 async def test_a_throttled_account_puts_it_off_at_no_cost(desk: Desk) -> None:
     account, comment, post = await desk.comment(Platform.INSTAGRAM)
     reply = await desk.reply(comment)
@@ -321,6 +447,25 @@ async def test_a_comment_is_hidden_and_shown_again(desk: Desk, platform: Platfor
 
     assert await do("hide") == (True, True)
     assert await do("unhide") == (False, False)
+
+
+async def test_a_dead_token_met_by_moderating_marks_the_account_and_is_said(desk: Desk) -> None:
+    account, comment, _ = await desk.comment(Platform.INSTAGRAM)
+    user = await desk.make.user()
+    desk.sandbox.change_token(account.platform_user_id, subcode=460)
+    with pytest.raises(ReconnectNeeded):
+        await moderate(
+            desk.database,
+            comment_id=comment,
+            action="hide",
+            user_id=user.id,
+            inboxes=desk.inboxes,
+            vault=VAULT,
+        )
+    [row] = await desk.rows("SELECT status FROM platform_accounts WHERE id = :id", id=account.id)
+    assert row.status == "reconnect_needed"
+    [told] = await desk.rows("SELECT message FROM notifications WHERE user_id = :id", id=user.id)
+    assert "다시 연결" in told.message
 
 
 @pytest.mark.parametrize("platform", ALL)

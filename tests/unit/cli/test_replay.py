@@ -13,7 +13,11 @@ def test_the_own_sample_has_enough_different_korean_comments() -> None:
     texts = sample_texts()
     assert len(texts) >= 300
     assert len(set(texts)) == len(texts)
-    assert all(any("가" <= letter <= "힣" for letter in text) for text in texts)
+    hangul = [("가", "힣"), ("ㄱ", "ㅣ")]  # letters by themselves too, as in ㅇㅈ
+    assert all(any(a <= one <= z for one in text for a, z in hangul) for text in texts)
+    longer = [text for text in texts if any(text.startswith(f"{one} ") for one in texts)]
+    assert not longer, "one sentence with two endings is not two comments"
+    assert sum(len(text) > 60 for text in texts) >= 5
 
 
 @pytest.mark.parametrize("name", ["text", "document", "comment"])
@@ -34,7 +38,29 @@ def test_without_a_header_the_longest_column_is_read_also_when_it_is_packed(
     assert read_texts(path) == ["이것은 꽤 긴 댓글입니다", "또 하나의 댓글"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00binary", b"text\n\n"])
+def test_a_mark_of_byte_order_hides_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes("\ufefftext\n첫 댓글\n".encode())
+    assert read_texts(path) == ["첫 댓글"]
+
+
+@pytest.mark.parametrize("name", ["review", "sentence1", "answer"])
+def test_a_header_of_other_names_is_no_comment(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text(f"{name}\tlabel\n꽤 좋아요\t1\n")
+    assert read_texts(path) == ["꽤 좋아요"]
+
+
+def test_a_damaged_packed_file_is_said_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "bad.tsv.gz"
+    whole = bytearray(gzip.compress("댓글\n".encode() * 1000))
+    whole[15:30] = b"\xff" * 15
+    path.write_bytes(whole)
+    with pytest.raises(CommandFailed, match=r"bad\.tsv\.gz"):
+        read_texts(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00binary", b"text\n\n", b"1\t0\n0\t1\n"])
 def test_what_is_no_such_file_is_said_with_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.tsv"
     path.write_bytes(content)

@@ -33,12 +33,11 @@ READERS = st.integers(0, 2)
 
 @dataclass
 class Reader:
-    """A browser: where it is, and what it got since it last loaded everything anew."""
+    """A browser: where it is, and all that its state stands on, loaded or got."""
 
     position: Position | None = None
-    loaded_at: int = 0
     life: int = 0
-    got: list["Written"] = field(default_factory=list)
+    seen: list["Written"] = field(default_factory=list)
 
 
 @dataclass
@@ -119,12 +118,12 @@ class Histories(RuleBasedStateMachine):
         reading = self.run(self.delivery.read([(7, reader.position)], limit=100))[0]
 
         assert reading.head == len(self.log)
-        seen = reader.loaded_at + len(reader.got)
+        seen = len(reader.seen)
         expected = (
             reader.position is not None
             and reader.life == self.life
             and reader.position.epoch in self.epochs
-            and self.log[reader.loaded_at : seen] == reader.got
+            and self.log[:seen] == reader.seen
             and len(self.log) - KEPT <= seen <= len(self.log)
         )
         self.epochs.add(reading.epoch)
@@ -132,10 +131,9 @@ class Histories(RuleBasedStateMachine):
         if reading.is_whole:
             names = [json.loads(frame)["title"].split()[1] for frame in reading.frames]
             assert names == [name for name, _ in self.log[seen:]]
-            reader.got = self.log[reader.loaded_at :]
         else:
             assert reading.frames == []
-            reader.got, reader.loaded_at, reader.life = [], reading.head, self.life
+        reader.seen, reader.life = list(self.log), self.life
         reader.position = Position(reading.epoch, reading.head)
 
     @rule()

@@ -23,7 +23,7 @@ from engine.cli.folder import Folder
 from engine.cli.servers import tethered
 
 MARK = "SOCIAL_STACK_FOLDER"  # without SNS_: it is no setting
-STOP_TIMEOUT_S = 7.0  # then everything is killed; the promise is ten, under load too
+STOP_TIMEOUT_S = 6.0  # then everything is killed; the promise is ten, under load too
 KILLED_WITHIN_S = 1.0  # a killed process is gone at once, unless nobody collects it
 RPC_FAULTS = (OSError, xmlrpc.client.Error)
 

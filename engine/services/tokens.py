@@ -97,6 +97,8 @@ SELECT id, client_id, platform, username, token_warned_days,
 FROM platform_accounts
 WHERE status = 'active' AND sealed_token IS NOT NULL
   AND platform = ANY(CAST(:platforms AS text[]))
+  -- One that renews itself and has not failed is being renewed, or will be within the minute.
+  AND (token_failures > 0 OR platform <> ALL(CAST(:renewing AS text[])))
   AND least(token_expires_at, data_access_expires_at) > :now
   AND least(token_expires_at, data_access_expires_at) <= :until
 ORDER BY id
@@ -264,7 +266,17 @@ class TokenKeeper:
             )
             rows = (
                 await connection.execute(
-                    _ENDING, {"platforms": lasting, "now": now, "until": until}
+                    _ENDING,
+                    {
+                        "platforms": lasting,
+                        "renewing": [
+                            platform
+                            for platform, client in self._clients.items()
+                            if client.rules.is_refreshable
+                        ],
+                        "now": now,
+                        "until": until,
+                    },
                 )
             ).all()
         return sum([await self._warn_one(row, now) for row in rows])

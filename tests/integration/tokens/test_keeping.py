@@ -174,6 +174,17 @@ async def test_people_are_warned_seven_three_and_one_days_ahead_once_each(
     assert await keeper.warn() == 1  # another token, told anew
 
 
+async def test_of_a_token_that_renews_itself_people_are_warned_only_when_that_has_failed(
+    stage: Stage, keeper: TokenKeeper
+) -> None:
+    await stage.make.user(role=Role.ADMIN)
+    account = await stage.make.account()
+    await set_token(stage, account, token_expires_at=in_seconds(5 * DAY))
+    assert await keeper.warn() == 0  # another worker may be renewing it at this moment
+    await set_token(stage, account, token_failures=3)
+    assert await keeper.warn() == 1
+
+
 async def test_a_token_that_a_person_replaced_meanwhile_is_not_overwritten(stage: Stage) -> None:
     client = FakeTokenClient()
     account = await stage.make.account()
